@@ -1,0 +1,35 @@
+//! Appointment booking that survives failures.
+//!
+//! Requests are accepted at once as `pending`, decided later by a worker, and every decision is told. The modules, in
+//! reading order: the pure domain ([`id`], [`slot`], [`booking`], [`decision`], [`retry`], [`job`], [`message`],
+//! [`topology`], [`notification`], [`timeline`], [`page`], [`request`]) and the JSON contract ([`api`]), both free of
+//! async and IO; with the feature `engine` the `ports` and the use cases over them; behind a feature each, the adapters.
+
+mod codes;
+
+pub mod id;
+pub mod slot;
+pub mod booking;
+pub mod decision;
+pub mod retry;
+pub mod job;
+pub mod message;
+pub mod topology;
+pub mod notification;
+pub mod timeline;
+pub mod page;
+pub mod request;
+pub mod api;
+
+#[cfg(feature = "engine")]
+mod crash;
+#[cfg(feature = "engine")]
+pub mod ports;
+#[cfg(feature = "engine")]
+pub mod settings;
+#[cfg(feature = "engine")]
+pub mod relay;
+#[cfg(feature = "engine")]
+pub mod waiters;
+#[cfg(feature = "engine")]
+pub mod reception;

@@ -1,0 +1,19 @@
+//! Ports: what the use cases need of the outside. Object-safe, used as `Arc<dyn Port>`.
+
+mod availability;
+mod broker;
+mod channel;
+mod clock;
+mod store;
+
+pub use availability::{Availability, AvailabilityError, Request, Verdict};
+pub use broker::{Acker, Broker, BrokerError, Consumer, Delivery, Listener, PublishError};
+pub use channel::{Channel, ChannelError, Receipt};
+pub use clock::{Clock, SystemClock};
+pub use store::{
+    Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Keyed, NewBooking, NoticeClaimant,
+    NoticeEnding, NoticeResult, NoticeSettled, Overdue, Record, Store, StoreError, StoreStats,
+};
+
+/// The source of an error of a port: whatever the adapter's library gave.
+pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;

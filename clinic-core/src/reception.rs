@@ -1,0 +1,268 @@
+//! The reception: accepts, shows and cancels bookings. What an API process does, and what embedders call.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics::counter;
+use thiserror::Error;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    api::{BookRequest, FieldError, Health, HealthStatus},
+    booking::{Booking, CancelRefused, Status},
+    crash::crash_point,
+    id::BookingId,
+    job::JobKind,
+    message::Message,
+    page::Filter,
+    ports::{Acceptance, Broker, Cancellation, Clock, Keyed, NewBooking, Record, Store, StoreError, StoreStats},
+    relay::Relay,
+    request::{self, IdempotencyKey},
+    settings::Settings,
+    timeline::Entry,
+    topology::{Publication, Queue, Route},
+    waiters::Waiters,
+};
+
+/// How long an unknown outcome is looked up before the caller is told that we cannot know.
+const RECALL_WITHIN: Duration = Duration::from_secs(2);
+
+/// The handle of a running clinic.
+#[derive(Clone)]
+pub struct Reception {
+    store: Arc<dyn Store>,
+    broker: Arc<dyn Broker>,
+    clock: Arc<dyn Clock>,
+    relay: Relay,
+    waiters: Arc<Waiters>,
+    settings: Arc<Settings>,
+}
+
+/// An accepted booking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Booked {
+    /// As first answered: pending.
+    pub booking: Booking,
+    /// Whether an earlier request with the same key made it.
+    pub replayed: bool,
+}
+
+/// Why a booking was not accepted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BookError {
+    /// Fields are wrong.
+    #[error("the request is not valid: correct the named fields")]
+    Invalid(Vec<FieldError>),
+    /// Another active booking of the doctor overlaps.
+    #[error("another booking of this doctor overlaps the time: choose another time or doctor")]
+    SlotTaken,
+    /// The patient has too many undecided bookings.
+    #[error("the patient has too many undecided bookings: wait for a decision or cancel one")]
+    TooManyPending,
+    /// The key came with another request before.
+    #[error("the idempotency key was used for another request: use a new key for a new booking")]
+    KeyReused,
+    /// Surely not booked.
+    #[error("the booking was not made: try again in a moment")]
+    Unavailable(#[source] StoreError),
+    /// Booked or not.
+    #[error("it is not known whether the booking was made: ask again with the same idempotency key")]
+    OutcomeUnknown(#[source] StoreError),
+}
+
+/// Why a booking was not cancelled.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CancelError {
+    /// No such booking.
+    #[error("there is no such booking")]
+    NotFound,
+    /// It cannot be.
+    #[error(transparent)]
+    Refused(#[from] CancelRefused),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Reception {
+    /// A reception over its ports.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
+        clock: Arc<dyn Clock>,
+        relay: Relay,
+        waiters: Arc<Waiters>,
+        settings: Arc<Settings>,
+    ) -> Self {
+        Self { store, broker, clock, relay, waiters, settings }
+    }
+
+    /// Accepts a request: committed and synced when it returns.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub async fn book(&self, request: &BookRequest) -> Result<Booking, BookError> {
+        self.book_keyed(request, "", None).await.map(|booked| booked.booking)
+    }
+
+    /// Accepts a request under a caller's idempotency key (1-255 visible ASCII characters).
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub async fn book_keyed(&self, request: &BookRequest, caller: &str, key: Option<&str>) -> Result<Booked, BookError> {
+        let appointment = request::parse(request, self.settings.defaults).map_err(BookError::Invalid)?;
+        let key =
+            key.map(|key| IdempotencyKey::parse(caller, key, &appointment)).transpose().map_err(|error| BookError::Invalid(vec![error]))?;
+        if let Err(error) = request::check_time(&appointment.slot, self.clock.now(), self.settings.horizon) {
+            return self.replay(key.as_ref(), error).await;
+        }
+        let room = self.relay.room();
+        let look_after = if room.is_some() { self.settings.grace } else { Duration::ZERO };
+        let new = NewBooking::new(appointment, key, self.settings.decide_within, self.settings.pending_per_patient, look_after);
+        let acceptance = match self.store.accept(&new).await {
+            Ok(acceptance) => acceptance,
+            Err(StoreError::Unknown(source)) => self.recall(&new, source).await?,
+            Err(error) => return Err(BookError::Unavailable(error)),
+        };
+        match acceptance {
+            Acceptance::Accepted(booking) => {
+                crash_point!("accepted");
+                counter!("clinic_bookings_accepted_total").increment(1);
+                if let Some(room) = room {
+                    room.send(Publication::new(Message::new(new.job, JobKind::Decide, new.id), Route::Work));
+                }
+                Ok(Booked { booking, replayed: false })
+            }
+            Acceptance::Replayed(booking) => Ok(Booked { booking, replayed: true }),
+            Acceptance::KeyReused => Err(BookError::KeyReused),
+            Acceptance::SlotTaken => Err(BookError::SlotTaken),
+            Acceptance::TooManyPending => Err(BookError::TooManyPending),
+        }
+    }
+
+    /// A request whose time is no longer valid may still repeat one that was.
+    async fn replay(&self, key: Option<&IdempotencyKey>, error: FieldError) -> Result<Booked, BookError> {
+        let keyed = match key {
+            Some(key) => self.store.keyed(key).await.map_err(BookError::Unavailable)?,
+            None => None,
+        };
+        match keyed {
+            Some(Keyed::Same(booking)) => Ok(Booked { booking, replayed: true }),
+            Some(Keyed::Other) => Err(BookError::KeyReused),
+            None => Err(BookError::Invalid(vec![error])),
+        }
+    }
+
+    async fn recall(&self, new: &NewBooking, source: crate::ports::Source) -> Result<Acceptance, BookError> {
+        let until = Instant::now() + RECALL_WITHIN;
+        loop {
+            match timeout(RECALL_WITHIN, self.store.recall(new.id)).await {
+                Ok(Ok(Some(booking))) => return Ok(Acceptance::Accepted(booking)),
+                Ok(Ok(None)) => return Err(BookError::Unavailable(StoreError::Unavailable(source))),
+                Ok(Err(_)) | Err(_) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
+                Ok(Err(_)) | Err(_) => return Err(BookError::OutcomeUnknown(StoreError::Unknown(source))),
+            }
+        }
+    }
+
+    /// A booking and its notices.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, id: BookingId) -> Result<Option<Record>, StoreError> {
+        Ok(self.store.bookings(&[id]).await?.pop())
+    }
+
+    /// A booking, once it is decided or cancelled, or as it stands after `at_most`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_decided(&self, id: BookingId, at_most: Duration) -> Result<Option<Record>, StoreError> {
+        // Registered before the first read, so that no decision falls between the two.
+        let decided = self.waiters.register(id);
+        match self.find(id).await? {
+            Some(record) if record.booking.status == Status::Pending && !at_most.is_zero() => match timeout(at_most, decided).await {
+                Ok(Ok(record)) => Ok(Some(record)),
+                Ok(Err(_)) | Err(_) => self.find(id).await,
+            },
+            found => Ok(found),
+        }
+    }
+
+    /// A booking's timeline, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn timeline(&self, id: BookingId) -> Result<Option<Vec<Entry>>, StoreError> {
+        self.store.timeline(id).await
+    }
+
+    /// Bookings in the order of (start, id).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
+        self.store.list(filter).await
+    }
+
+    /// Cancels a booking; also fine when it was cancelled before.
+    ///
+    /// # Errors
+    /// [`CancelError`].
+    pub async fn cancel(&self, id: BookingId) -> Result<Booking, CancelError> {
+        match self.store.cancel(id).await? {
+            Cancellation::Done(booking, publications) => {
+                crash_point!("cancelled");
+                counter!("clinic_bookings_cancelled_total").increment(1);
+                self.relay.send(&publications);
+                Ok(booking)
+            }
+            Cancellation::Already(booking) => Ok(booking),
+            Cancellation::Refused(refused) => Err(refused.into()),
+            Cancellation::NotFound => Err(CancelError::NotFound),
+        }
+    }
+
+    /// Whether a booking could be accepted now, and how the broker is. The store alone decides over `down`.
+    pub async fn health(&self) -> Health {
+        let store = match timeout(Duration::from_secs(2), self.store.probe()).await {
+            Ok(Ok(())) => "ok".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the store does not answer within 2 s".to_owned(),
+        };
+        let broker = self.broker.health().map_or_else(|error| error.to_string(), |()| "ok".to_owned());
+        let status = match (store.as_str(), broker.as_str()) {
+            ("ok", "ok") => HealthStatus::Ok,
+            ("ok", _) => HealthStatus::Degraded,
+            _ => HealthStatus::Down,
+        };
+        Health::new(status, store, broker)
+    }
+
+    /// Figures for metrics: the store's own, and how many messages wait in each queue.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stats(&self) -> Result<(StoreStats, Vec<(Queue, u64)>), StoreError> {
+        let mut depths = Vec::new();
+        for queue in Queue::ALL {
+            depths.extend(self.broker.depth(queue).await.map(|depth| (queue, depth)));
+        }
+        Ok((self.store.stats().await?, depths))
+    }
+
+    /// The clinic's settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl std::fmt::Debug for Reception {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reception").finish_non_exhaustive()
+    }
+}

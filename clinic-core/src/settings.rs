@@ -1,0 +1,114 @@
+//! The numbers and names that the use cases run by.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::{booking::Language, request::Defaults, retry::RetryPolicy};
+
+/// How a clinic runs. Every process of a clinic has the same.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// This process's name in timelines; unique among the living.
+    pub worker: String,
+    /// When failed attempts are made again.
+    pub retry: RetryPolicy,
+    /// How long one availability check may take.
+    pub attempt_timeout: Duration,
+    /// How long a claimed job is left to its holder. At least 1.5 attempt time-outs.
+    pub lease: Duration,
+    /// How often overdue jobs and deadlines are looked for.
+    pub sweep: Duration,
+    /// How long a job is left to its message before the sweep may pick it up.
+    pub grace: Duration,
+    /// How long deciding a booking may take.
+    pub decide_within: Duration,
+    /// How far ahead a visit may lie.
+    pub horizon: Duration,
+    /// How many bookings one worker holds in flight.
+    pub concurrency: usize,
+    /// How many undecided bookings one `patient_id` may have.
+    pub pending_per_patient: u32,
+    /// The clinic's zone and language.
+    pub defaults: Defaults,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            worker: format!("clinic-{}", std::process::id()),
+            retry: RetryPolicy::default(),
+            attempt_timeout: Duration::from_secs(10),
+            lease: Duration::from_secs(30),
+            sweep: Duration::from_secs(2),
+            grace: Duration::from_secs(30),
+            decide_within: Duration::from_secs(24 * 3600),
+            horizon: Duration::from_secs(365 * 24 * 3600),
+            concurrency: 10_000,
+            pending_per_patient: 20,
+            defaults: Defaults::new(chrono_tz::UTC, Language::Spanish),
+        }
+    }
+}
+
+/// Why settings contradict each other.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// An attempt could outlive its lease.
+    #[error(
+        "the lease ({lease:?}) must be at least 1.5 attempt time-outs ({attempt_timeout:?}): raise CLINIC_LEASE or lower CLINIC_ATTEMPT_TIMEOUT"
+    )]
+    ShortLease {
+        /// The lease.
+        lease: Duration,
+        /// The attempt time-out.
+        attempt_timeout: Duration,
+    },
+    /// A length of time that must not be zero.
+    #[error("{0} must be longer than zero")]
+    Zero(&'static str),
+    /// Nothing could ever be in flight.
+    #[error("CLINIC_CONCURRENCY must be from 1 to 1000000")]
+    Concurrency,
+}
+
+impl Settings {
+    /// Looks for contradictions.
+    ///
+    /// # Errors
+    /// The first one found; its text names the fix.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let Self { lease, attempt_timeout, .. } = *self;
+        if lease < attempt_timeout.mul_f64(1.5) {
+            return Err(SettingsError::ShortLease { lease, attempt_timeout });
+        }
+        for (name, duration) in [
+            ("CLINIC_ATTEMPT_TIMEOUT", attempt_timeout),
+            ("CLINIC_SWEEP", self.sweep),
+            ("CLINIC_DECIDE_WITHIN", self.decide_within),
+            ("CLINIC_HORIZON", self.horizon),
+        ] {
+            if duration.is_zero() {
+                return Err(SettingsError::Zero(name));
+            }
+        }
+        if !(1..=1_000_000).contains(&self.concurrency) {
+            return Err(SettingsError::Concurrency);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_shorter_than_one_and_a_half_attempts_refuses_to_start() {
+        let settings = Settings { lease: Duration::from_secs(14), ..Settings::default() };
+        assert!(matches!(settings.check(), Err(SettingsError::ShortLease { .. })));
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+}

@@ -1,0 +1,103 @@
+//! Waiters: callers that want to know of a decision. All of them share one batched re-read of the store.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::oneshot,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    booking::Status,
+    id::BookingId,
+    ports::{Broker, Listener, Record, Store},
+};
+
+/// How often waiting callers' bookings are read again, whatever the broker says.
+const REREAD: Duration = Duration::from_secs(1);
+/// Bookings read at once.
+const BATCH: usize = 500;
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+pub struct Waiters {
+    waiting: Mutex<HashMap<BookingId, Vec<oneshot::Sender<Record>>>>,
+}
+
+impl Waiters {
+    /// Waits for a booking to be decided or cancelled; dropping the receiver gives up.
+    #[must_use]
+    pub fn register(&self, id: BookingId) -> oneshot::Receiver<Record> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().push(sender);
+        receiver
+    }
+
+    /// Forgets those who gave up; the bookings that are still waited for.
+    fn waited_for(&self) -> Vec<BookingId> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|_, senders| {
+            senders.retain(|sender| !sender.is_closed());
+            !senders.is_empty()
+        });
+        waiting.keys().copied().collect()
+    }
+
+    fn is_waited_for(&self, id: BookingId) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+
+    async fn reread(&self, store: &dyn Store, ids: &[BookingId]) {
+        for ids in ids.chunks(BATCH) {
+            // A failed read is made good by the next one.
+            let Ok(records) = store.bookings(ids).await else { return };
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            for record in records {
+                if record.booking.status != Status::Pending {
+                    for sender in waiting.remove(&record.booking.id).into_iter().flatten() {
+                        let _ = sender.send(record.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Wakes waiters from the broker's news and, whatever becomes of those, once a second, until shutdown.
+pub async fn run(waiters: Arc<Waiters>, store: Arc<dyn Store>, broker: Arc<dyn Broker>, shutdown: CancellationToken) {
+    let mut ticks = interval(REREAD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut listener: Option<Box<dyn Listener>> = None;
+    loop {
+        let news = async {
+            match &mut listener {
+                Some(listener) => listener.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {
+                if listener.is_none() {
+                    listener = broker.listen().await.ok();
+                }
+                waiters.reread(&*store, &waiters.waited_for()).await;
+            }
+            heard = news => match heard {
+                Some(id) => if waiters.is_waited_for(id) {
+                    waiters.reread(&*store, &[id]).await;
+                },
+                None => {
+                    listener = None;
+                    // The next tick listens again and reads what was missed.
+                    sleep(Duration::from_millis(10)).await;
+                }
+            },
+        }
+    }
+}

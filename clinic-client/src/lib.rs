@@ -35,4 +35,5 @@ pub use error::Error;
 pub use clinic_core::{
     api::{BookRequest, BookingPage, BookingView, ContactBody, FieldError, Health, NoticeView, Problem, ProblemCode, TimelineView},
     booking::Status,
+    notification::NoticeState,
 };

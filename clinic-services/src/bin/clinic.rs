@@ -1,1 +1,3 @@
+//! The clinic in one process.
+
 fn main() {}

@@ -4,3 +4,5 @@
 //! axum app of your own; [`telemetry`] is logs and metrics; [`run`] puts all of it together.
 
 pub mod config;
+pub mod http;
+pub mod telemetry;

@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn accept(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Acceptance> {
     if let Some(key) = &new.key {
         match keyed(tx.connection, key)? {
-            Some(Keyed::Same(booking)) => return Ok(Acceptance::Replayed(booking)),
+            Some(Keyed::Same(booking)) => return Ok(Acceptance::Replayed(*booking)),
             Some(Keyed::Other) => return Ok(Acceptance::KeyReused),
             None => {}
         }
@@ -45,7 +45,7 @@ pub(super) fn keyed(connection: &Connection, key: &IdempotencyKey) -> rusqlite::
     Ok(match found {
         None => None,
         Some((_, request)) if request != key.request => Some(Keyed::Other),
-        Some((id, _)) => rows::booking(connection, id)?.map(|booking| Keyed::Same(booking.as_first_answered())),
+        Some((id, _)) => rows::booking(connection, id)?.map(|booking| Keyed::Same(Box::new(booking.as_first_answered()))),
     })
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Step {
     pub(super) booking: BookingId,
     pub(super) to: Status,
     pub(super) reason: Option<Reason>,
-    /// Attempts spent by now.
+    /// Attempts spent by now; `None` leaves the count as it is.
     pub(super) attempts: Option<u32>,
     /// Whether something was reserved for it.
     pub(super) reserves: bool,
@@ -47,7 +47,9 @@ pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step) -> rusqlite::Result<O
     };
     let seq = entry(tx, step.booking, entry_kind, None, None, step.reason.map(Reason::as_str), None)?;
     if let Some(reason) = step.reason.filter(|reason| reason.is_failure()) {
-        dead_letter(tx, step.booking, "decide", reason.as_str(), step.attempts.unwrap_or_default())?;
+        let attempts =
+            tx.connection.prepare_cached("SELECT attempts FROM booking WHERE id = ?1")?.query_row([step.booking], |row| row.get(0))?;
+        dead_letter(tx, step.booking, "decide", reason.as_str(), attempts)?;
     }
     let mut publications = vec![tell(tx, step.booking, seq, event)?];
     if step.reserves && step.to != Status::Confirmed {
@@ -56,19 +58,20 @@ pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step) -> rusqlite::Result<O
     Ok(Some(publications))
 }
 
-/// Rejects the booking of a job that cannot go on, and settles the job.
-pub(super) fn reject(tx: &Tx<'_>, job: &Job, reason: Reason) -> rusqlite::Result<Vec<Publication>> {
-    let attempts = job.attempt - 1;
+/// Rejects a pending booking that cannot go on, and settles its job.
+pub(super) fn reject(tx: &Tx<'_>, booking: BookingId, job: Option<&Job>, reason: Reason) -> rusqlite::Result<Vec<Publication>> {
     let rejection = Step {
-        booking: job.booking,
+        booking,
         to: Status::Rejected,
         reason: Some(reason),
-        attempts: Some(attempts),
-        reserves: job.reserves,
-        release_at: job.busy_until().unwrap_or(tx.now).max(tx.now),
+        attempts: None,
+        reserves: job.is_some_and(|job| job.reserves),
+        release_at: job.and_then(Job::busy_until).unwrap_or(tx.now).max(tx.now),
     };
     let publications = step(tx, Status::Pending, &rejection)?;
-    job.settle(tx)?;
+    if let Some(job) = job {
+        job.settle(tx)?;
+    }
     Ok(publications.unwrap_or_default())
 }
 
@@ -81,9 +84,8 @@ pub(super) fn expire(tx: &Tx<'_>, limit: usize) -> rusqlite::Result<Vec<Publicat
         .collect::<rusqlite::Result<_>>()?;
     let mut publications = Vec::new();
     for id in late {
-        if let Some(job) = Job::deciding(tx, id)? {
-            publications.extend(reject(tx, &job, Reason::DeadlinePassed)?);
-        }
+        let job = Job::deciding(tx, id)?;
+        publications.extend(reject(tx, id, job.as_ref(), Reason::DeadlinePassed)?);
     }
     Ok(publications)
 }

@@ -27,7 +27,7 @@ pub(super) fn lose(tx: &Tx<'_>, mut job: Job) -> rusqlite::Result<Lost> {
     if job.kind == JobKind::Decide {
         ending::entry(tx, job.booking, EntryKind::AttemptLost, Some(job.attempt), job.worker.as_deref(), None, None)?;
         if job.losses > MAX_LOSSES {
-            return ending::reject(tx, &job, Reason::ProcessingFailed).map(Lost::Ended);
+            return ending::reject(tx, job.booking, Some(&job), Reason::ProcessingFailed).map(Lost::Ended);
         }
     }
     job.due_at = tx.now.plus(pause_after_loss(job.losses));

@@ -107,7 +107,7 @@ impl Store for SqliteStore {
 
     async fn recall(&self, id: BookingId) -> Result<Option<Booking>, StoreError> {
         self.work(move |tx| {
-            tx.touch()?;
+            writer::touch(tx)?;
             rows::booking(tx.connection, id)
         })
         .await
@@ -180,7 +180,7 @@ impl Store for SqliteStore {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        self.work(|tx| tx.touch()).await
+        self.work(writer::touch).await
     }
 
     async fn stats(&self) -> Result<StoreStats, StoreError> {

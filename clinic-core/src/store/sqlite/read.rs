@@ -113,10 +113,8 @@ pub(super) fn stats(connection: &Connection, now: Millis) -> rusqlite::Result<St
              + (SELECT count(*) FROM (SELECT 1 FROM notice WHERE state = 'pending' AND next_look <= ?1 LIMIT ?2))",
         )?
         .query_row(params![now, COUNT_TO], |row| row.get(0))?;
-    let mut stats = StoreStats::default();
-    stats.oldest_undecided = oldest.map(Millis::time);
-    stats.overdue = u64::try_from(overdue.min(COUNT_TO)).unwrap_or_default();
-    Ok(stats)
+    let overdue = u64::try_from(overdue.min(COUNT_TO)).unwrap_or_default();
+    Ok(StoreStats { oldest_undecided: oldest.map(Millis::time), overdue, ..StoreStats::default() })
 }
 
 fn record(connection: &Connection, booking: Booking) -> rusqlite::Result<Record> {

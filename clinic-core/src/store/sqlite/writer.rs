@@ -37,6 +37,8 @@ use crate::{
 const COMMANDS: usize = 1024;
 /// How long a commit may gather commands.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long closing waits for the last commit.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// What a command works with: the open transaction and the moment it runs at.
 pub(super) struct Tx<'a> {
@@ -49,11 +51,11 @@ impl<'a> Tx<'a> {
     pub(super) fn new(connection: &'a Connection, now: chrono::DateTime<chrono::Utc>, grace: Duration) -> Self {
         Self { connection, now: now.into(), grace }
     }
+}
 
-    /// Writes something small, so that the commit is a real one.
-    pub(super) fn touch(&self) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("UPDATE probe SET at = ?1 WHERE one = 1")?.execute([self.now]).map(drop)
-    }
+/// Writes something small, so that the commit is a real one.
+pub(super) fn touch(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    tx.connection.prepare_cached("UPDATE probe SET at = ?1 WHERE one = 1")?.execute([tx.now]).map(drop)
 }
 
 pub(super) struct Writer {
@@ -128,12 +130,13 @@ impl Writer {
         self.clock.now().into()
     }
 
-    /// Lets the thread finish what waits, and waits for it.
+    /// Lets the thread finish what waits, and waits for it; a disk that hangs is left to the system.
     pub(super) async fn close(&self) {
         self.lanes.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let until = Instant::now() + CLOSING;
+        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 }

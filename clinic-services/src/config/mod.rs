@@ -141,6 +141,17 @@ pub enum ConfigError {
     Settings(#[from] SettingsError),
 }
 
+impl ConfigError {
+    pub(crate) const fn no_channel(name: ChannelName) -> Self {
+        let what = match name {
+            ChannelName::Email => "e-mail channel (feature `email`)",
+            ChannelName::Webhook => "webhook channel (feature `webhook`)",
+            ChannelName::Log => "log channel (feature `log-channel`)",
+        };
+        Self::NotBuiltIn { variable: "CLINIC_CHANNELS", what, instead: "log" }
+    }
+}
+
 impl Cli {
     /// Reads the command line and the environment, as `clap` does: it prints help and errors and ends the process.
     #[must_use]
@@ -167,6 +178,7 @@ impl Config {
         self.serving.check()?;
         self.storing.check()?;
         self.brokering.check()?;
+        self.deciding.check()?;
         self.telling.check()?;
         self.logging.env_filter()?;
         let mut settings = Settings::default();
@@ -239,6 +251,7 @@ mod tests {
     fn what_is_not_built_in_is_named() {
         assert!(refused(&["--broker", "amqp://localhost"]).contains("no RabbitMQ adapter"));
         assert!(refused(&["--store", "postgres://localhost/clinic"]).contains("no PostgreSQL adapter"));
+        assert!(refused(&["--availability", "https://calendar.example.org/check"]).contains("no TLS"));
         assert!(refused(&["--channels", "log,email"]).contains("no e-mail channel"));
         assert!(refused(&["--channels", "webhook"]).contains("no webhook channel"));
         assert!(refused(&["--channels", "log,log"]).contains("twice"));

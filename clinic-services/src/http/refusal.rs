@@ -50,15 +50,8 @@ impl Refusal {
         Self::new(ProblemCode::NotFound, "there is no booking with this id")
     }
 
-    fn because(mut self, error: &(dyn Error + 'static)) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        self.cause = Some(Cause(text.into()));
+    fn because(mut self, error: &dyn Error) -> Self {
+        self.cause = Some(Cause(crate::chain(error).into()));
         self
     }
 }

@@ -46,43 +46,47 @@ pub struct Described {
     pub help: &'static str,
 }
 
-const fn described(kind: Kind, name: &'static str, unit: Unit, help: &'static str) -> Described {
-    Described { name, kind, unit, help }
+const fn counter(name: &'static str, unit: Unit, help: &'static str) -> Described {
+    Described { name, kind: Kind::Counter, unit, help }
+}
+
+const fn gauge(name: &'static str, unit: Unit, help: &'static str) -> Described {
+    Described { name, kind: Kind::Gauge, unit, help }
+}
+
+const fn histogram(name: &'static str, unit: Unit, help: &'static str) -> Described {
+    Described { name, kind: Kind::Histogram, unit, help }
 }
 
 /// Every metric of the clinic.
 pub const DESCRIBED: &[Described] = &[
-    described(Kind::Counter, "clinic_bookings_accepted_total", Unit::Count, "Bookings accepted: committed and answered 202"),
-    described(
-        Kind::Counter,
-        "clinic_bookings_decided_total",
-        Unit::Count,
-        "Bookings decided, by outcome: confirmed or a reason of rejection",
-    ),
-    described(Kind::Counter, "clinic_bookings_cancelled_total", Unit::Count, "Bookings cancelled"),
-    described(Kind::Counter, "clinic_attempts_total", Unit::Count, "Attempts to decide, by outcome"),
-    described(Kind::Counter, "clinic_notices_sent_total", Unit::Count, "Notices that a channel took, by channel"),
-    described(
-        Kind::Counter,
+    counter("clinic_bookings_accepted_total", Unit::Count, "Bookings accepted: committed and answered 202"),
+    counter("clinic_bookings_decided_total", Unit::Count, "Bookings decided, by outcome"),
+    counter("clinic_bookings_cancelled_total", Unit::Count, "Bookings cancelled"),
+    counter("clinic_attempts_total", Unit::Count, "Attempts to decide, by outcome"),
+    histogram("clinic_decision_seconds", Unit::Seconds, "From acceptance to decision"),
+    gauge("clinic_in_flight", Unit::Count, "Bookings that this process is deciding"),
+    counter(
         "clinic_claims_total",
         Unit::Count,
-        "Jobs claimed, by path: broker is the usual one, sweep the cure; healthy is 99 % broker",
+        "Decide jobs claimed, by path: broker is the usual one, sweep the cure; healthy is 99 % broker",
     ),
-    described(Kind::Counter, "clinic_fenced_total", Unit::Count, "Late writes refused because the token was no longer the job's"),
-    described(
-        Kind::Counter,
-        "clinic_relay_refused_total",
-        Unit::Count,
-        "Messages that the broker did not take; their jobs are left to the sweep",
-    ),
-    described(Kind::Counter, "clinic_http_problems_total", Unit::Count, "Requests refused, by the problem's code"),
-    described(Kind::Gauge, "clinic_queue_depth", Unit::Count, "Messages that wait in the broker, by queue"),
-    described(Kind::Gauge, "clinic_oldest_undecided_seconds", Unit::Seconds, "Age of the oldest undecided booking"),
-    described(Kind::Gauge, "clinic_store_up", Unit::Count, "Whether the store could be read at this scrape"),
-    described(Kind::Gauge, "clinic_store_overdue", Unit::Count, "Jobs and notices that are overdue, counted to 10000"),
-    described(Kind::Gauge, "clinic_store_wal_bytes", Unit::Bytes, "Write-ahead log not yet moved into the store's file"),
-    described(Kind::Gauge, "clinic_store_writer_queue", Unit::Count, "Commands that wait for the store's writer"),
-    described(Kind::Gauge, "process_resident_memory_bytes", Unit::Bytes, "Resident memory of the process"),
+    counter("clinic_fenced_total", Unit::Count, "Late writes refused because the token was no longer the job's"),
+    counter("clinic_poison_total", Unit::Count, "Messages that could not be understood, by queue"),
+    counter("clinic_notice_claims_total", Unit::Count, "Notices claimed, by path"),
+    counter("clinic_notices_sent_total", Unit::Count, "Notices that a channel took, by channel"),
+    counter("clinic_notices_unsent_total", Unit::Count, "Tries that sent nothing, by channel and outcome"),
+    counter("clinic_relay_refused_total", Unit::Count, "Messages that the broker did not take; their jobs are left to the sweep"),
+    histogram("clinic_store_commit_commands", Unit::Count, "Commands that shared one commit"),
+    counter("clinic_store_commits_failed_total", Unit::Count, "Commits that failed"),
+    counter("clinic_http_problems_total", Unit::Count, "Requests refused, by the problem's code"),
+    gauge("clinic_queue_depth", Unit::Count, "Messages that wait in the broker, by queue"),
+    gauge("clinic_oldest_undecided_seconds", Unit::Seconds, "Age of the oldest undecided booking"),
+    gauge("clinic_store_up", Unit::Count, "Whether the store could be read at this scrape"),
+    gauge("clinic_store_overdue", Unit::Count, "Jobs and notices that are overdue, counted to 10000"),
+    gauge("clinic_store_wal_bytes", Unit::Bytes, "Write-ahead log not yet moved into the store's file"),
+    gauge("clinic_store_writer_queue", Unit::Count, "Commands that wait for the store's writer"),
+    gauge("process_resident_memory_bytes", Unit::Bytes, "Resident memory of the process"),
 ];
 
 /// Why metrics are not recorded.
@@ -128,5 +132,51 @@ pub fn metrics_handle() -> Option<PrometheusHandle> {
 pub async fn upkeep(handle: PrometheusHandle, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
         handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
+    use super::*;
+
+    /// Names in the first argument of `counter!`, `gauge!` and `histogram!`.
+    fn recorded(folder: &Path, names: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                recorded(&path, names);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for call in ["counter!(", "gauge!(", "histogram!("] {
+                    let literals = text.split(call).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+                    names.extend(literals.filter(|name| name.starts_with("clinic_")).map(str::to_owned));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_metric_that_is_recorded_is_described() {
+        let mut names = BTreeSet::new();
+        for package in ["clinic-core", "clinic-services"] {
+            recorded(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("src"), &mut names);
+        }
+        assert!(names.contains("clinic_bookings_accepted_total"));
+        let described: BTreeSet<_> = DESCRIBED.iter().map(|metric| metric.name.to_owned()).collect();
+        let missing: Vec<_> = names.difference(&described).collect();
+        assert!(missing.is_empty(), "describe {missing:?}");
+    }
+
+    #[test]
+    fn installing_again_hands_out_the_same_recorder() {
+        let first = install_metrics().unwrap();
+        metrics::counter!("clinic_bookings_accepted_total").increment(1);
+        metrics::histogram!("clinic_decision_seconds").record(0.3);
+        let text = install_metrics().unwrap().render();
+        assert_eq!(first.render().lines().count(), text.lines().count());
+        assert!(text.contains("# HELP clinic_bookings_accepted_total"));
+        assert!(text.contains("clinic_decision_seconds_bucket{le=\"0.5\"} 1"), "{text}");
     }
 }

@@ -61,7 +61,7 @@ const PROBLEMS: &[(&str, &[Code])] = &[
     ("metrics", &[Code::NotFound]),
 ];
 
-/// Problems of every operation but those of health.
+/// Problems of every operation; those of health ask for no key.
 const ANY: [Code; 3] = [Code::Unauthorized, Code::Forbidden, Code::Internal];
 
 /// Adds to the routes' document what they share: problems, the request id, the key.
@@ -85,7 +85,7 @@ fn add_problems(operation: &mut Operation) {
     let id = operation.operation_id.as_deref().unwrap_or_default();
     let own = PROBLEMS.iter().find(|(name, _)| *name == id).map_or(&[][..], |(_, codes)| codes);
     let is_health = operation.tags.iter().flatten().any(|tag| tag == "health");
-    let any = if is_health { &[][..] } else { &ANY[..] };
+    let any = if is_health { &[Code::Internal][..] } else { &ANY[..] };
     let mut codes: Vec<_> = own.iter().chain(any).copied().collect();
     codes.sort_by_key(|code| code.status_and_title().0);
     for codes in codes.chunk_by(|one, other| one.status_and_title().0 == other.status_and_title().0) {

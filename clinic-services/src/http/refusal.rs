@@ -60,7 +60,6 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let refusal = match &error {
             StoreError::Corrupt(_) => Self::new(ProblemCode::Internal, "the server failed; its log says why under this request's id"),
-            StoreError::Unknown(_) => Self::new(ProblemCode::OutcomeUnknown, "it is not known whether this was done: ask again"),
             StoreError::TooSlow => Self::new(ProblemCode::Unavailable, "the answer took too long: ask for less, or later"),
             _ => Self::new(ProblemCode::Unavailable, "the clinic cannot serve this right now: try again in a moment"),
         };
@@ -95,6 +94,9 @@ impl From<CancelError> for Refusal {
                     _ => ProblemCode::Internal,
                 };
                 Self::new(code, &refused.to_string())
+            }
+            CancelError::Store(error @ StoreError::Unknown(_)) => {
+                Self::new(ProblemCode::OutcomeUnknown, "it is not known whether the booking was cancelled: ask again").because(&error)
             }
             CancelError::Store(error) => error.into(),
             _ => Self::new(ProblemCode::Internal, "the server failed"),

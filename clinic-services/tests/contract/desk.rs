@@ -1,6 +1,10 @@
 //! The API under test: one method a call, every answer held against the OpenAPI document.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use clinic_core::{ports::SystemClock, reception::Reception, relay, settings::Settings, waiters::Waiters};
@@ -21,6 +25,7 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<Scripted>,
     pub(crate) shutdown: CancellationToken,
     document: Value,
+    seen: Mutex<BTreeSet<(String, String)>>,
 }
 
 pub(crate) struct Answer {
@@ -61,10 +66,10 @@ impl Answer {
 
 impl Desk {
     pub(crate) fn open() -> Self {
-        Self::with_keys(None)
+        Self::with(None, true)
     }
 
-    pub(crate) fn with_keys(keys: Option<Keys>) -> Self {
+    pub(crate) fn with(keys: Option<Keys>, metrics: bool) -> Self {
         let store = Arc::new(Scripted::default());
         // The relay's running half is kept nowhere: publications find no room, and that is no error.
         let (relay, _) = relay::relay();
@@ -78,9 +83,15 @@ impl Desk {
         );
         let mut options = RouterOptions::default();
         options.keys = keys;
-        options.metrics = Some(install_metrics().unwrap());
+        options.metrics = metrics.then(|| install_metrics().unwrap());
         let shutdown = options.shutdown.clone();
-        Self { router: router_with(reception, options), store, shutdown, document: serde_json::to_value(document()).unwrap() }
+        Self {
+            router: router_with(reception, options),
+            store,
+            shutdown,
+            document: serde_json::to_value(document()).unwrap(),
+            seen: Mutex::default(),
+        }
     }
 
     pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
@@ -122,6 +133,17 @@ impl Desk {
         answer
     }
 
+    /// Operations and statuses that the document lists and this desk has not answered with.
+    pub(crate) fn unseen(&self) -> BTreeSet<(String, String)> {
+        let operations = self.document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+        let listed = operations.flat_map(|operation| {
+            let id = operation["operationId"].as_str().unwrap();
+            operation["responses"].as_object().unwrap().keys().map(move |status| (id.to_owned(), status.clone()))
+        });
+        let seen = self.seen.lock().unwrap();
+        listed.filter(|answer| !seen.contains(answer)).collect()
+    }
+
     /// Every answer of a documented route has a documented status and media type.
     fn hold_against_document(&self, method: &Method, path: &str, answer: &Answer) {
         let pattern = match path.strip_prefix("/booking/") {
@@ -133,6 +155,8 @@ impl Desk {
         if operation.is_null() {
             return;
         }
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        self.seen.lock().unwrap().insert((id, answer.status.as_str().to_owned()));
         let documented = &operation["responses"][answer.status.as_str()];
         assert!(documented.is_object(), "{method} {pattern} answered {}, which its document does not list", answer.status);
         let media = answer.header("content-type").split(';').next().unwrap_or_default();

@@ -159,40 +159,33 @@ async fn requests_are_shed_while_work_still_has_room() {
     claimed.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn four_on_one_file_take_turns() {
     let place = Place::new();
-    let stores: Vec<_> = (0..4).map(|_| Arc::new(place.open())).collect();
+    let stores: Vec<_> = (0..3).map(|_| place.open()).collect();
     let stop = tokio_util::sync::CancellationToken::new();
-    let hammer = tokio::spawn({
-        let (store, stop) = (Arc::clone(&stores[0]), stop.clone());
-        async move {
+    let hammer = std::thread::spawn({
+        let (path, stop) = (place.path.clone(), stop.clone());
+        move || {
+            let (connection, turn) = (file::connect(&path).unwrap(), Turn::open(&path).unwrap());
             let mut commits = 0;
             while !stop.is_cancelled() {
-                store.probe().await.unwrap();
+                let _held = turn.take().unwrap();
+                connection.execute_batch("BEGIN IMMEDIATE; UPDATE probe SET at = at + 1; COMMIT").unwrap();
                 commits += 1;
             }
             commits
         }
     });
-    let others: Vec<_> = stores[1..]
-        .iter()
-        .cloned()
-        .map(|store| {
-            tokio::spawn(async move {
-                for _ in 0..30 {
-                    store.probe().await.unwrap();
-                }
-            })
-        })
-        .collect();
-    for other in others {
-        other.await.unwrap();
+    for store in &stores {
+        for _ in 0..30 {
+            store.probe().await.unwrap();
+        }
     }
     stop.cancel();
-    let commits: u32 = hammer.await.unwrap();
-    // Each waits at most for the others' one commit; a queue that is not fair gives the hammer thousands.
-    assert!(commits < 30 * 8, "one process took {commits} turns while each other took 30");
+    let commits: u32 = hammer.join().unwrap();
+    // Between two commits of another there is one of the hammer, or two; a queue that is not fair gives it far more.
+    assert!(commits < 90 * 4, "one that never pauses took {commits} turns while the others took 90");
 }
 
 #[tokio::test]

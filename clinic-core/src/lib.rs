@@ -3,7 +3,8 @@
 //! Requests are accepted at once as `pending`, decided later by a worker, and every decision is told. The modules, in
 //! reading order: the pure domain ([`id`], [`slot`], [`booking`], [`decision`], [`retry`], [`job`], [`message`],
 //! [`topology`], [`notification`], [`timeline`], [`page`], [`request`]) and the JSON contract ([`api`]), both free of
-//! async and IO; with the feature `engine` the `ports` and the use cases over them; behind a feature each, the adapters.
+//! async and IO; with the feature `engine` the `ports` and the use cases over them; behind a feature each, the adapters and
+//! the conformance suites that judge them (`testing`).
 
 mod codes;
 
@@ -22,6 +23,8 @@ pub mod request;
 pub mod api;
 
 #[cfg(feature = "engine")]
+mod chance;
+#[cfg(feature = "engine")]
 mod crash;
 #[cfg(feature = "engine")]
 pub mod ports;
@@ -33,3 +36,19 @@ pub mod relay;
 pub mod waiters;
 #[cfg(feature = "engine")]
 pub mod reception;
+#[cfg(feature = "engine")]
+pub mod worker;
+#[cfg(feature = "engine")]
+pub mod notifier;
+#[cfg(feature = "engine")]
+pub mod sweep;
+#[cfg(feature = "engine")]
+pub mod store;
+#[cfg(feature = "engine")]
+pub mod broker;
+#[cfg(any(feature = "simulated", feature = "http-availability"))]
+pub mod availability;
+#[cfg(feature = "log-channel")]
+pub mod channel;
+#[cfg(feature = "engine")]
+pub mod clinic;

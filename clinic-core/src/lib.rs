@@ -40,3 +40,5 @@ pub mod availability;
 pub mod channel;
 #[cfg(feature = "engine")]
 pub mod broker;
+#[cfg(feature = "testing")]
+pub mod testing;

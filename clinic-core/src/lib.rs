@@ -23,6 +23,8 @@ pub mod request;
 pub mod api;
 
 #[cfg(feature = "engine")]
+mod chance;
+#[cfg(feature = "engine")]
 mod crash;
 #[cfg(feature = "engine")]
 pub mod ports;
@@ -34,11 +36,21 @@ pub mod relay;
 pub mod waiters;
 #[cfg(feature = "engine")]
 pub mod reception;
+#[cfg(feature = "engine")]
+pub mod worker;
+#[cfg(feature = "engine")]
+pub mod notifier;
+#[cfg(feature = "engine")]
+pub mod sweep;
+#[cfg(feature = "engine")]
+pub mod store;
+#[cfg(feature = "engine")]
+pub mod broker;
 #[cfg(any(feature = "simulated", feature = "http-availability"))]
 pub mod availability;
 #[cfg(feature = "log-channel")]
 pub mod channel;
 #[cfg(feature = "engine")]
-pub mod broker;
+pub mod clinic;
 #[cfg(feature = "testing")]
 pub mod testing;

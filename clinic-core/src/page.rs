@@ -52,14 +52,14 @@ impl Cursor {
     /// The cursor as clients hand it back: opaque, safe in a URL.
     #[must_use]
     pub fn encode(&self) -> String {
-        format!("{:x}.{}", self.start.timestamp_millis(), self.id.uuid().simple())
+        format!("{}.{}", self.start.timestamp_millis(), self.id.uuid().simple())
     }
 
     /// Reads a cursor; `None` when it is none of ours.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
         let (start, id) = text.split_once('.')?;
-        let start = DateTime::from_timestamp_millis(i64::from_str_radix(start, 16).ok()?)?;
+        let start = DateTime::from_timestamp_millis(start.parse().ok()?)?;
         Some(Self { start, id: id.parse().ok()? })
     }
 }

@@ -150,7 +150,7 @@ impl Reception {
             None => None,
         };
         match keyed {
-            Some(Keyed::Same(booking)) => Ok(Booked { booking, replayed: true }),
+            Some(Keyed::Same(booking)) => Ok(Booked { booking: *booking, replayed: true }),
             Some(Keyed::Other) => Err(BookError::KeyReused),
             None => Err(BookError::Invalid(vec![error])),
         }

@@ -104,7 +104,7 @@ pub enum Acceptance {
 #[non_exhaustive]
 pub enum Keyed {
     /// The same request: the booking as first answered.
-    Same(Booking),
+    Same(Box<Booking>),
     /// Another request.
     Other,
 }

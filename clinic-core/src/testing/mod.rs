@@ -6,10 +6,12 @@
 mod booking;
 mod broker;
 mod clock;
+mod faulty;
 mod findings;
 mod store;
 
 pub use booking::{BookingBuilder, appointment};
 pub use broker::exercise_broker;
 pub use clock::ManualClock;
+pub use faulty::FaultyBroker;
 pub use store::exercise_store;

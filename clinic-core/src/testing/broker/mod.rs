@@ -1,4 +1,4 @@
-//! The executable specification of [`Broker`], and a broker with faults.
+//! The executable specification of [`Broker`].
 
 mod delivery;
 mod desk;

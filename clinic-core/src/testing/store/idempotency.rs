@@ -34,7 +34,7 @@ async fn the_same_key_and_request_replay_the_first_answer(p: &Practice) {
     p.advance(SECOND);
     let replayed = p.accept(&wish.new_booking()).await;
     assert_eq!(replayed, Acceptance::Replayed(booking.clone()), "the slot it holds itself stands not against a replay");
-    assert_eq!(keyed(p, &first).await, Some(Keyed::Same(booking)), "the key was used for this request");
+    assert_eq!(keyed(p, &first).await, Some(Keyed::Same(Box::new(booking))), "the key was used for this request");
 }
 
 async fn a_replay_shows_the_booking_as_first_answered_whatever_became_of_it(p: &Practice) {
@@ -49,7 +49,7 @@ async fn a_replay_shows_the_booking_as_first_answered_whatever_became_of_it(p: &
     p.booked(0).await;
     p.advance(100 * 24 * LONG);
     assert_eq!(p.accept(&wish.new_booking()).await, Acceptance::Replayed(first.clone()), "a key is kept as long as its booking");
-    assert_eq!(keyed(p, &new).await, Some(Keyed::Same(first)), "and is looked up as first answered");
+    assert_eq!(keyed(p, &new).await, Some(Keyed::Same(Box::new(first))), "and is looked up as first answered");
     assert_eq!(p.booking(new.id).await.status, Status::Cancelled, "a replay changes nothing");
 }
 

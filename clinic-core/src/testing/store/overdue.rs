@@ -14,7 +14,9 @@ checks! {
     a_job_is_left_to_its_message_for_its_grace,
     a_job_without_grace_is_found_at_once,
     the_oldest_come_first_and_no_more_than_there_is_room_for,
+    decide_and_release_jobs_stand_in_one_line,
     a_hastened_job_is_found_at_once,
+    hastening_does_not_shorten_a_rest,
     hastening_takes_nothing_from_its_holder,
     an_expired_lease_is_found_and_a_live_one_is_not,
     concurrent_sweeps_share_the_jobs_out,
@@ -60,6 +62,30 @@ async fn the_oldest_come_first_and_no_more_than_there_is_room_for(p: &Practice) 
         found.extend(leases.into_iter().map(|lease| lease.job));
     }
     assert_eq!(found, jobs, "whoever was to be looked for first is found first");
+}
+
+async fn decide_and_release_jobs_stand_in_one_line(p: &Practice) {
+    let ended = p.booked(0).await;
+    let lease = won(p.claim_as(&reserving_worker(), ended, false).await);
+    let release = release(&p.concluded(&lease, REJECT).await).expect("there is something to release");
+    p.advance(LONG);
+    let late = p.accepted(visit(1).look_after(Duration::ZERO)).await;
+    p.advance(LONG);
+    for expected in [release.job, late.job] {
+        let found: Vec<_> = p.overdue(1).await.leases.into_iter().map(|lease| lease.job).collect();
+        assert_eq!(found, [expected], "the oldest comes first, whatever it asks for: else a busy clinic releases nothing");
+    }
+}
+
+async fn hastening_does_not_shorten_a_rest(p: &Practice) {
+    let ticket = p.booked(0).await;
+    let lease = p.won(ticket).await;
+    p.concluded(&lease, retry_in(5 * SECOND)).await;
+    p.hasten(&[ticket.job]).await;
+    assert!(p.overdue(10).await.leases.is_empty(), "nobody may claim a job before it is due");
+    assert!(matches!(p.claim(ticket).await, Claim::NotDue(_)), "hastened or not");
+    p.advance(5 * SECOND);
+    assert_eq!(p.overdue(10).await.leases.len(), 1, "when it is due, it is found");
 }
 
 async fn a_hastened_job_is_found_at_once(p: &Practice) {

@@ -1,0 +1,321 @@
+//! Assembling a clinic: URLs become adapters, adapters become a running whole.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use super::Clinic;
+use crate::{
+    notifier::{self, Notifier, Outlets},
+    ports::{Availability, Broker, Channel, Clock, Source, Store, SystemClock},
+    reception::Reception,
+    relay,
+    retry::RetryPolicy,
+    settings::{Settings, SettingsError},
+    sweep,
+    waiters::{self, Waiters},
+    worker::{self, Worker},
+};
+
+/// Where bookings are kept: a URL, or a store of your own.
+#[non_exhaustive]
+pub enum StoreSource {
+    /// `sqlite:PATH`.
+    Url(String),
+    /// An adapter.
+    Ready(Arc<dyn Store>),
+}
+
+impl From<&str> for StoreSource {
+    fn from(url: &str) -> Self {
+        Self::Url(url.into())
+    }
+}
+
+impl From<String> for StoreSource {
+    fn from(url: String) -> Self {
+        Self::Url(url)
+    }
+}
+
+impl From<Arc<dyn Store>> for StoreSource {
+    fn from(store: Arc<dyn Store>) -> Self {
+        Self::Ready(store)
+    }
+}
+
+/// What carries the news: a URL, or a broker of your own.
+#[non_exhaustive]
+pub enum BrokerSource {
+    /// `embedded`.
+    Url(String),
+    /// An adapter.
+    Ready(Arc<dyn Broker>),
+}
+
+impl From<&str> for BrokerSource {
+    fn from(url: &str) -> Self {
+        Self::Url(url.into())
+    }
+}
+
+impl From<String> for BrokerSource {
+    fn from(url: String) -> Self {
+        Self::Url(url)
+    }
+}
+
+impl From<Arc<dyn Broker>> for BrokerSource {
+    fn from(broker: Arc<dyn Broker>) -> Self {
+        Self::Ready(broker)
+    }
+}
+
+/// Why a clinic does not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings contradict each other.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store cannot be opened.
+    #[error("the store does not open")]
+    Store(#[source] Source),
+    /// The URL's scheme is known, but this build leaves its adapter out.
+    #[error("{url} needs the feature `{feature}` of clinic-core, which this build leaves out")]
+    FeatureOff {
+        /// The URL, without what may be secret.
+        url: String,
+        /// The feature to turn on.
+        feature: &'static str,
+    },
+    /// The URL names no adapter.
+    #[error("{setting} does not know {url}: use {expected}")]
+    UnknownUrl {
+        /// The setting.
+        setting: &'static str,
+        /// The URL, without what may be secret.
+        url: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// No availability was given, and the simulation is not built in.
+    #[error("nobody can say whether a visit can take place: give the builder an availability")]
+    NoAvailability,
+    /// No channel was given, and the log channel is not built in.
+    #[error("patients cannot be told: give the builder a channel")]
+    NoChannel,
+    /// The log channel's thread does not start.
+    #[error("the log channel does not start")]
+    Channel(#[source] Source),
+}
+
+/// What a clinic is made of. Everything has a default except, without the feature `simulated`, the availability.
+pub struct Builder {
+    store: StoreSource,
+    broker: BrokerSource,
+    availability: Option<Arc<dyn Availability>>,
+    channels: Vec<Arc<dyn Channel>>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            store: "sqlite:clinic.db".into(),
+            broker: "embedded".into(),
+            availability: None,
+            channels: Vec::new(),
+            clock: Arc::new(SystemClock),
+            settings: Settings::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// Where bookings are kept: `sqlite:PATH`, or an `Arc<dyn Store>`.
+    #[must_use]
+    pub fn store(mut self, store: impl Into<StoreSource>) -> Self {
+        self.store = store.into();
+        self
+    }
+
+    /// What carries the news: `embedded`, or an `Arc<dyn Broker>`.
+    #[must_use]
+    pub fn broker(mut self, broker: impl Into<BrokerSource>) -> Self {
+        self.broker = broker.into();
+        self
+    }
+
+    /// Who knows whether a visit can take place.
+    #[must_use]
+    pub fn availability(self, availability: impl Availability) -> Self {
+        self.availability_arc(Arc::new(availability))
+    }
+
+    /// Who knows whether a visit can take place, shared.
+    #[must_use]
+    pub fn availability_arc(mut self, availability: Arc<dyn Availability>) -> Self {
+        self.availability = Some(availability);
+        self
+    }
+
+    /// One more way to tell patients. Without any, notices are logged.
+    #[must_use]
+    pub fn channel(self, channel: impl Channel) -> Self {
+        self.channel_arc(Arc::new(channel))
+    }
+
+    /// One more way to tell patients, shared.
+    #[must_use]
+    pub fn channel_arc(mut self, channel: Arc<dyn Channel>) -> Self {
+        self.channels.push(channel);
+        self
+    }
+
+    /// The clock; the machine's when nothing is said.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// All numbers at once.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// When failed attempts are made again.
+    #[must_use]
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.settings.retry = retry;
+        self
+    }
+
+    /// Opens the store and starts every part.
+    ///
+    /// # Errors
+    /// [`StartError`] names what is wrong and the fix.
+    pub async fn start(self) -> Result<Clinic, StartError> {
+        self.settings.check()?;
+        let settings = Arc::new(self.settings);
+        let availability = match self.availability {
+            Some(availability) => availability,
+            None => default_availability()?,
+        };
+        let channels = if self.channels.is_empty() { default_channels()? } else { self.channels };
+        let broker = match self.broker {
+            BrokerSource::Ready(broker) => broker,
+            BrokerSource::Url(url) => open_broker(&url)?,
+        };
+        let store = match self.store {
+            StoreSource::Ready(store) => store,
+            StoreSource::Url(url) => open_store(&url, &self.clock, &settings).await?,
+        };
+
+        let (relay, relay_run) = relay::relay();
+        let waiters = Arc::new(Waiters::default());
+        let (intake, carriers) = (CancellationToken::new(), CancellationToken::new());
+        let worker = Worker {
+            store: Arc::clone(&store),
+            broker: Arc::clone(&broker),
+            availability,
+            clock: Arc::clone(&self.clock),
+            relay: relay.clone(),
+            settings: Arc::clone(&settings),
+        };
+        let notifier = Notifier {
+            store: Arc::clone(&store),
+            broker: Arc::clone(&broker),
+            outlets: Arc::new(Outlets::new(channels)),
+            settings: Arc::clone(&settings),
+        };
+        Ok(Clinic {
+            consumers: vec![
+                tokio::spawn(worker::run(worker, intake.clone())),
+                tokio::spawn(notifier::run(notifier, intake.clone())),
+                tokio::spawn(sweep::run(Arc::clone(&store), relay.clone(), settings.sweep, intake.clone())),
+            ],
+            carriers: vec![
+                tokio::spawn(relay::run(relay_run, Arc::clone(&store), Arc::clone(&broker), carriers.clone())),
+                tokio::spawn(waiters::run(Arc::clone(&waiters), Arc::clone(&store), Arc::clone(&broker), carriers.clone())),
+            ],
+            reception: Reception::new(Arc::clone(&store), broker, self.clock, relay, waiters, settings),
+            store,
+            intake,
+            relay: carriers,
+        })
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// A URL as an error may show it: its scheme alone, since the rest can hold a password.
+fn shown(url: &str) -> String {
+    url.split_once("://").map_or_else(|| url.to_owned(), |(scheme, _)| format!("{scheme}://..."))
+}
+
+async fn open_store(url: &str, clock: &Arc<dyn Clock>, settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Err(StartError::FeatureOff { url: shown(url), feature: "postgres" });
+    }
+    let Some(path) = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) else {
+        return Err(StartError::UnknownUrl { setting: "CLINIC_STORE", url: shown(url), expected: "sqlite:PATH" });
+    };
+    #[cfg(feature = "sqlite")]
+    {
+        use crate::store::sqlite::{SqliteOptions, SqliteStore};
+        let (path, clock) = (std::path::PathBuf::from(path), Arc::clone(clock));
+        let options = SqliteOptions::default().with_grace(settings.grace);
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, clock, options)).await;
+        let store = opened.map_err(|panic| StartError::Store(panic.into()))?.map_err(|error| StartError::Store(error.into()))?;
+        Ok(Arc::new(store))
+    }
+    #[cfg(not(feature = "sqlite"))]
+    {
+        let _ = (path, clock, settings);
+        Err(StartError::FeatureOff { url: shown(url), feature: "sqlite" })
+    }
+}
+
+fn open_broker(url: &str) -> Result<Arc<dyn Broker>, StartError> {
+    if url.starts_with("amqp://") || url.starts_with("amqps://") {
+        return Err(StartError::FeatureOff { url: shown(url), feature: "rabbitmq" });
+    }
+    if url != "embedded" {
+        return Err(StartError::UnknownUrl { setting: "CLINIC_BROKER", url: shown(url), expected: "embedded" });
+    }
+    #[cfg(feature = "embedded")]
+    return Ok(Arc::new(crate::broker::EmbeddedBroker::new(EMBEDDED_CAPACITY)));
+    #[cfg(not(feature = "embedded"))]
+    return Err(StartError::FeatureOff { url: url.into(), feature: "embedded" });
+}
+
+/// Messages that wait in each queue of the embedded broker; what does not fit is left to the sweep.
+#[cfg(feature = "embedded")]
+const EMBEDDED_CAPACITY: usize = 100_000;
+
+fn default_availability() -> Result<Arc<dyn Availability>, StartError> {
+    #[cfg(feature = "simulated")]
+    return Ok(Arc::new(crate::availability::Simulated::default()));
+    #[cfg(not(feature = "simulated"))]
+    return Err(StartError::NoAvailability);
+}
+
+fn default_channels() -> Result<Vec<Arc<dyn Channel>>, StartError> {
+    #[cfg(feature = "log-channel")]
+    {
+        use crate::channel::{LogChannel, LogFormat};
+        Ok(vec![Arc::new(LogChannel::to_stdout(LogFormat::Text).map_err(|error| StartError::Channel(error.into()))?)])
+    }
+    #[cfg(not(feature = "log-channel"))]
+    Err(StartError::NoChannel)
+}

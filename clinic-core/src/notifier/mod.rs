@@ -1,0 +1,190 @@
+//! The notifier: tells every event on every channel, each notice on its own.
+
+mod outlet;
+mod send;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use metrics::counter;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::outlet::Outlets;
+use self::send::Sending;
+use crate::{
+    chance::chance,
+    crash::crash_point,
+    message::Message,
+    notification::Notice,
+    ports::{Broker, ClaimRequest, Consumer, Delivery, NoticeClaimant, Store},
+    settings::Settings,
+    topology::Queue,
+    worker::DRAIN,
+};
+
+/// Deliveries claimed in one write, and tell jobs expanded by one sweep.
+const BATCH: usize = 256;
+/// Unacknowledged deliveries. A notice that finds no room waits in the store, not in the broker.
+const PREFETCH: usize = 2_000;
+
+/// What a notifier needs.
+#[derive(Clone)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Notifier {
+    pub store: Arc<dyn Store>,
+    pub broker: Arc<dyn Broker>,
+    pub outlets: Arc<Outlets>,
+    pub settings: Arc<Settings>,
+}
+
+/// Tells until shutdown; then gives what is being sent [`DRAIN`] and the rest back to the store.
+pub async fn run(notifier: Notifier, shutdown: CancellationToken) {
+    let (woken, waking) = mpsc::channel(BATCH * 4);
+    let sending = Arc::new(Sending::new(notifier, woken));
+    let mut office = Office { sending, tasks: TaskTracker::new(), abandon: CancellationToken::new(), waking };
+    let consumer = office.work(&shutdown).await;
+    office.tasks.close();
+    if timeout(DRAIN, office.tasks.wait()).await.is_err() {
+        office.abandon.cancel();
+        office.tasks.wait().await;
+        office.sending.give_back().await;
+    }
+    drop(consumer);
+}
+
+/// One task claims, from the broker and from the store; so the room it sees on a channel is there when it starts to send.
+struct Office {
+    sending: Arc<Sending>,
+    tasks: TaskTracker,
+    abandon: CancellationToken,
+    waking: mpsc::Receiver<ClaimRequest>,
+}
+
+impl Office {
+    async fn work(&mut self, shutdown: &CancellationToken) -> Option<Box<dyn Consumer>> {
+        let mut ticks = interval(self.sending.notifier.settings.sweep);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut consumer: Option<Box<dyn Consumer>> = None;
+        loop {
+            if consumer.is_none() {
+                consumer = self.sending.notifier.broker.consume(Queue::Notifications, PREFETCH).await.ok();
+            }
+            let outlets = Arc::clone(&self.sending.notifier.outlets);
+            let next = async {
+                match &mut consumer {
+                    Some(consumer) => consumer.next().await,
+                    None => sleep(Duration::from_millis(200).mul_f64(1.0 + chance())).map(|()| None).await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                _ = ticks.tick() => self.sweep().await,
+                () = outlets.room_again() => self.sweep().await,
+                Some(request) = self.waking.recv() => self.claim(vec![(request, None)], shutdown).await,
+                delivery = next => match (delivery, &mut consumer) {
+                    (Some(first), Some(consumer)) => {
+                        let batch = gather(first, &mut **consumer);
+                        self.claim(batch, shutdown).await;
+                    }
+                    _ => consumer = None,
+                },
+            }
+        }
+        if let Some(consumer) = &mut consumer {
+            consumer.cancel().await;
+        }
+        consumer
+    }
+
+    fn claimant(&self) -> NoticeClaimant {
+        let Notifier { settings, outlets, .. } = &self.sending.notifier;
+        NoticeClaimant::new(settings.worker.clone(), outlets.lease(settings.lease), outlets.rooms())
+    }
+
+    async fn claim(&self, batch: Vec<(ClaimRequest, Option<Delivery>)>, shutdown: &CancellationToken) {
+        let requests: Vec<_> = batch.iter().map(|(request, _)| *request).collect();
+        let claimant = self.claimant();
+        let claimed = loop {
+            match self.sending.notifier.store.claim_notices(&claimant, &requests).await {
+                Ok(claimed) => break claimed,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot claim notices; trying again");
+                    tokio::select! {
+                        () = sleep(Duration::from_millis(500)) => {}
+                        () = shutdown.cancelled() => return,
+                    }
+                }
+            }
+        };
+        crash_point!("notices_claimed");
+        counter!("clinic_notice_claims_total", "path" => "broker").increment(claimed.iter().map(|notices| notices.len() as u64).sum());
+        for ((_, delivery), notices) in batch.into_iter().zip(claimed) {
+            self.start(notices, delivery);
+        }
+    }
+
+    async fn sweep(&self) {
+        match self.sending.notifier.store.claim_overdue_notices(&self.claimant(), BATCH * 4).await {
+            Ok(notices) => {
+                crash_point!("notices_claimed");
+                counter!("clinic_notice_claims_total", "path" => "sweep").increment(notices.len() as u64);
+                self.start(notices, None);
+            }
+            Err(error) => tracing::debug!(%error, "cannot look for overdue notices"),
+        }
+    }
+
+    fn start(&self, notices: Vec<Notice>, delivery: Option<Delivery>) {
+        let done = Arc::new(Done(delivery));
+        for notice in notices {
+            let Some(outlet) = self.sending.notifier.outlets.get(&notice.channel) else { continue };
+            let Some(room) = outlet.take_room() else { continue };
+            self.sending.enter(&notice);
+            let (sending, done, abandon, outlet) = (Arc::clone(&self.sending), Arc::clone(&done), self.abandon.clone(), outlet.clone());
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = sending.send(&notice, &outlet) => sending.leave(&notice),
+                    () = abandon.cancelled() => {}
+                }
+                drop((room, done));
+            });
+        }
+    }
+}
+
+/// A delivery is acknowledged when the last of its notices is done with.
+struct Done(Option<Delivery>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(delivery) = self.0.take() {
+            crash_point!("told");
+            delivery.ack();
+        }
+    }
+}
+
+fn gather(first: Delivery, consumer: &mut dyn Consumer) -> Vec<(ClaimRequest, Option<Delivery>)> {
+    let mut batch = Vec::new();
+    let mut next = Some(first);
+    while let Some(delivery) = next {
+        match Message::parse(&delivery.body) {
+            Ok(message) => {
+                let request = ClaimRequest::new(message.job, message.booking, delivery.redelivered);
+                batch.push((request, Some(delivery)));
+            }
+            Err(error) => {
+                counter!("clinic_poison_total", "queue" => "notification_queue").increment(1);
+                tracing::warn!(%error, bytes = delivery.body.len(), "a message cannot be understood; it goes to notification_queue.dead");
+                delivery.reject();
+            }
+        }
+        next = if batch.len() < BATCH { consumer.next().now_or_never().flatten() } else { None };
+    }
+    batch
+}

@@ -1,0 +1,102 @@
+//! Outlets: the configured channels, each with its own room, so that a slow one delays no other.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::ports::Channel;
+
+/// A channel and the room it has.
+#[derive(Clone)]
+pub(super) struct Outlet {
+    pub(super) channel: Arc<dyn Channel>,
+    permits: Arc<Semaphore>,
+    size: usize,
+    freed: Arc<Freed>,
+}
+
+/// Wakes the claiming task when a channel that was full has room again.
+#[derive(Default)]
+struct Freed {
+    was_full: AtomicBool,
+    notify: Notify,
+}
+
+/// Room for one send, given back when dropped.
+pub(super) struct Room {
+    outlet: Outlet,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        let outlet = &self.outlet;
+        // Half of it at least, so that a full channel costs the store one claim a batch rather than one a notice.
+        if outlet.freed.was_full.load(Ordering::Relaxed) && outlet.permits.available_permits() * 2 >= outlet.size {
+            outlet.freed.notify.notify_one();
+        }
+    }
+}
+
+impl Outlet {
+    pub(super) fn take_room(&self) -> Option<Room> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(Room { outlet: self.clone(), permit: Some(permit) })
+    }
+}
+
+/// The configured channels.
+#[derive(Clone)]
+pub struct Outlets {
+    outlets: Vec<Outlet>,
+    freed: Arc<Freed>,
+}
+
+impl Outlets {
+    /// Outlets of channels; of two with one name the first counts.
+    #[must_use]
+    pub fn new(channels: Vec<Arc<dyn Channel>>) -> Self {
+        let freed = Arc::new(Freed::default());
+        let mut outlets: Vec<Outlet> = Vec::new();
+        for channel in channels {
+            if outlets.iter().any(|outlet| outlet.channel.name() == channel.name()) {
+                tracing::warn!(channel = channel.name(), "a second channel of this name is left out");
+                continue;
+            }
+            let size = channel.concurrency().clamp(1, Semaphore::MAX_PERMITS);
+            outlets.push(Outlet { channel, permits: Arc::new(Semaphore::new(size)), size, freed: Arc::clone(&freed) });
+        }
+        Self { outlets, freed }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Outlet> {
+        self.outlets.iter().find(|outlet| outlet.channel.name() == name)
+    }
+
+    /// Every channel and how many sends it has room for.
+    pub(super) fn rooms(&self) -> Vec<(String, usize)> {
+        self.freed.was_full.store(false, Ordering::Relaxed);
+        self.outlets.iter().map(|outlet| (outlet.channel.name().to_owned(), outlet.permits.available_permits())).collect()
+    }
+
+    /// How long a notice's lease must be: no shorter than `usual`, and long enough for the slowest channel.
+    pub(super) fn lease(&self, usual: Duration) -> Duration {
+        let slowest = self.outlets.iter().map(|outlet| outlet.channel.timeout()).max().unwrap_or_default();
+        usual.max(slowest.mul_f64(1.5))
+    }
+
+    /// Waits until a channel that had no room left has some.
+    pub(super) async fn room_again(&self) {
+        if self.outlets.iter().any(|outlet| outlet.permits.available_permits() == 0) {
+            self.freed.was_full.store(true, Ordering::Relaxed);
+        }
+        self.freed.notify.notified().await;
+    }
+}

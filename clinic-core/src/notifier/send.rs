@@ -1,0 +1,133 @@
+//! One try to send a notice, and what comes of it.
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use metrics::counter;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{Notifier, outlet::Outlet};
+use crate::{
+    chance::chance,
+    crash::crash_point,
+    id::Token,
+    notification::Notice,
+    ports::{ChannelError, ClaimRequest, NoticeEnding, NoticeResult, NoticeSettled},
+};
+
+/// No receiver makes us wait longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
+
+/// What the sends of one notifier share.
+pub(super) struct Sending {
+    pub(super) notifier: Notifier,
+    in_flight: Mutex<HashMap<Token, (Instant, Notice)>>,
+    woken: mpsc::Sender<ClaimRequest>,
+}
+
+impl Sending {
+    pub(super) fn new(notifier: Notifier, woken: mpsc::Sender<ClaimRequest>) -> Self {
+        Self { notifier, in_flight: Mutex::default(), woken }
+    }
+
+    pub(super) fn enter(&self, notice: &Notice) {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.token, (Instant::now(), notice.clone()));
+    }
+
+    pub(super) fn leave(&self, notice: &Notice) {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&notice.token);
+    }
+
+    /// Sends and settles.
+    pub(super) async fn send(&self, notice: &Notice, outlet: &Outlet) {
+        let channel = &outlet.channel;
+        let lease = self.notifier.outlets.lease(self.notifier.settings.lease);
+        let claimed = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.token).map(|(at, _)| *at);
+        // A process that slept past its lease must not speak: another may have told something newer meanwhile.
+        let ending = if claimed.is_some_and(|at| at.elapsed() + channel.timeout() > lease) {
+            NoticeEnding::Returned
+        } else {
+            let sent = timeout(channel.timeout(), AssertUnwindSafe(channel.send(notice)).catch_unwind()).await;
+            crash_point!("sent");
+            match sent {
+                Ok(Ok(Ok(receipt))) => NoticeEnding::Sent(receipt.reference),
+                Ok(Ok(Err(ChannelError::Skip { code }))) => NoticeEnding::Skipped(code),
+                Ok(Ok(Err(ChannelError::Permanent { code, .. }))) => NoticeEnding::Failed(code),
+                Ok(Ok(Err(ChannelError::Transient { code, retry_after, .. }))) => again(notice, outlet, code, retry_after),
+                Ok(Err(_)) => again(notice, outlet, "channel_panicked", None),
+                Err(_) => again(notice, outlet, "timed_out", None),
+            }
+        };
+        self.settle(notice, ending).await;
+    }
+
+    async fn settle(&self, notice: &Notice, ending: NoticeEnding) {
+        let outcome = match &ending {
+            NoticeEnding::Sent(_) => "sent",
+            NoticeEnding::Retry(..) => "retry",
+            NoticeEnding::Failed(_) => "failed",
+            NoticeEnding::Skipped(_) => "skipped",
+            NoticeEnding::Returned => "returned",
+        };
+        let result = [NoticeResult::new(notice.clone(), ending)];
+        let give_up = Instant::now() + self.notifier.settings.lease;
+        let settled = loop {
+            match self.notifier.store.settle_notices(&result).await {
+                Ok(mut settled) => break settled.pop(),
+                Err(error) if Instant::now() < give_up => {
+                    tracing::debug!(notice = %notice.id, %error, "cannot settle a notice; trying again");
+                    sleep(Duration::from_millis(250).mul_f64(1.0 + chance())).await;
+                }
+                Err(error) => {
+                    tracing::warn!(notice = %notice.id, %error, "could not settle a notice; it will be sent again under the same id");
+                    return;
+                }
+            }
+        };
+        match settled {
+            Some(NoticeSettled::Done(woken)) => {
+                if outcome == "sent" {
+                    counter!("clinic_notices_sent_total", "channel" => notice.channel.clone()).increment(1);
+                } else {
+                    counter!("clinic_notices_unsent_total", "channel" => notice.channel.clone(), "outcome" => outcome).increment(1);
+                }
+                for (job, booking) in woken {
+                    // What finds no room is due in the store, and the sweep finds it.
+                    let _ = self.woken.try_send(ClaimRequest::new(job, booking, false));
+                }
+            }
+            Some(NoticeSettled::Fenced) | None => counter!("clinic_fenced_total").increment(1),
+        }
+    }
+
+    /// Gives every notice back in one write. Should it fail, the leases run out by themselves.
+    pub(super) async fn give_back(&self) {
+        let notices: Vec<_> = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .map(|(_, (_, notice))| NoticeResult::new(notice, NoticeEnding::Returned))
+            .collect();
+        if !notices.is_empty()
+            && let Err(error) = self.notifier.store.settle_notices(&notices).await
+        {
+            tracing::warn!(notices = notices.len(), %error, "could not give notices back; their leases will run out");
+        }
+    }
+}
+
+fn again(notice: &Notice, outlet: &Outlet, code: &'static str, retry_after: Option<Duration>) -> NoticeEnding {
+    match outlet.channel.retry().pause_after(notice.tries + 1, chance()) {
+        Some(pause) => NoticeEnding::Retry(code, pause.max(retry_after.unwrap_or_default()).min(LONGEST_PAUSE)),
+        None => NoticeEnding::Failed(code),
+    }
+}

@@ -1,0 +1,4 @@
+//! Store adapters.
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

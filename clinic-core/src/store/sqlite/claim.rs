@@ -1,0 +1,139 @@
+//! Claiming decide and release jobs.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{
+    loss::{self, Lost},
+    rows::{self, Millis},
+    writer::Tx,
+};
+use crate::{
+    id::{BookingId, JobId, Token},
+    job::{JobKind, Lease},
+    ports::{Claim, ClaimRequest, Claimant, Overdue},
+};
+
+/// A job's row.
+pub(super) struct Job {
+    pub(super) id: JobId,
+    pub(super) kind: JobKind,
+    pub(super) booking: BookingId,
+    pub(super) attempt: u32,
+    pub(super) losses: u32,
+    pub(super) reserves: bool,
+    pub(super) token: Option<Token>,
+    pub(super) worker: Option<String>,
+    pub(super) lease_until: Option<Millis>,
+    pub(super) due_at: Millis,
+}
+
+impl Job {
+    /// The job, if it is still to be done.
+    pub(super) fn find(tx: &Tx<'_>, id: JobId) -> rusqlite::Result<Option<Self>> {
+        tx.connection
+            .prepare_cached(
+                "SELECT id, kind, booking, attempt, losses, reserves, token, worker, lease_until, due_at FROM job WHERE id = ?1",
+            )?
+            .query_row([id], Self::read)
+            .optional()
+    }
+
+    /// The decide job of a booking, if it is still to be done.
+    pub(super) fn deciding(tx: &Tx<'_>, booking: BookingId) -> rusqlite::Result<Option<Self>> {
+        tx.connection
+            .prepare_cached(
+                "SELECT id, kind, booking, attempt, losses, reserves, token, worker, lease_until, due_at \
+                 FROM job WHERE booking = ?1 AND kind = 'decide'",
+            )?
+            .query_row([booking], Self::read)
+            .optional()
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            kind: row.get(1)?,
+            booking: row.get(2)?,
+            attempt: row.get(3)?,
+            losses: row.get(4)?,
+            reserves: row.get(5)?,
+            token: row.get(6)?,
+            worker: row.get(7)?,
+            lease_until: row.get(8)?,
+            due_at: row.get(9)?,
+        })
+    }
+
+    /// Settled: the job is gone.
+    pub(super) fn settle(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
+        tx.connection.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([self.id]).map(drop)
+    }
+
+    /// Until when somebody may be at work on it.
+    pub(super) fn busy_until(&self) -> Option<Millis> {
+        self.token.and(self.lease_until)
+    }
+}
+
+pub(super) fn claim(tx: &Tx<'_>, claimant: &Claimant, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+    match Job::find(tx, request.job)? {
+        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request.redelivered),
+        _ => Ok(Claim::Gone),
+    }
+}
+
+pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &Claimant, limit: usize) -> rusqlite::Result<Overdue> {
+    let mut overdue = Overdue::default();
+    // One line for both kinds, each read in the order of its index: decide jobs in plenty must not keep releases waiting for ever.
+    let ids: Vec<JobId> = tx
+        .connection
+        .prepare_cached(
+            "SELECT id FROM (SELECT * FROM (SELECT id, next_look FROM job WHERE kind = ?1 AND next_look <= ?3 ORDER BY next_look LIMIT ?4) \
+             UNION ALL SELECT * FROM (SELECT id, next_look FROM job WHERE kind = ?2 AND next_look <= ?3 ORDER BY next_look LIMIT ?4)) \
+             ORDER BY next_look LIMIT ?4",
+        )?
+        .query_map(params![JobKind::Decide, JobKind::Release, tx.now, limit as i64], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for id in ids {
+        let Some(job) = Job::find(tx, id)? else { continue };
+        match take(tx, claimant, job, false)? {
+            Claim::Won(lease) => overdue.leases.push(*lease),
+            Claim::Ended(publications) => overdue.publications.extend(publications),
+            Claim::Gone | Claim::Held | Claim::NotDue(_) => {}
+        }
+    }
+    Ok(overdue)
+}
+
+/// Makes jobs due for the sweep, unless somebody holds them or their time has not come.
+pub(super) fn hasten(tx: &Tx<'_>, jobs: &[JobId]) -> rusqlite::Result<()> {
+    let mut update = tx
+        .connection
+        .prepare_cached("UPDATE job SET next_look = max(due_at, ?2) WHERE id = ?1 AND token IS NULL AND next_look > max(due_at, ?2)")?;
+    for job in jobs {
+        update.execute(params![job, tx.now])?;
+    }
+    Ok(())
+}
+
+fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, holder_is_gone: bool) -> rusqlite::Result<Claim> {
+    let job = match job.busy_until() {
+        Some(until) if until > tx.now && !holder_is_gone => return Ok(Claim::Held),
+        Some(_) => match loss::lose(tx, job)? {
+            Lost::Ended(publications) => return Ok(Claim::Ended(publications)),
+            Lost::Again(job) => job,
+        },
+        None => job,
+    };
+    if job.due_at > tx.now {
+        return Ok(Claim::NotDue(job.due_at.time()));
+    }
+    let Some(booking) = rows::booking(tx.connection, job.booking)? else { return Ok(Claim::Gone) };
+    let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));
+    tx.connection
+        .prepare_cached(
+            "UPDATE job SET token = ?2, worker = ?3, lease_until = ?4, next_look = ?4, reserves = max(reserves, ?5) WHERE id = ?1",
+        )?
+        .execute(params![job.id, token, claimant.worker, until, claimant.reserves])?;
+    Ok(Claim::Won(Box::new(Lease::new(job.id, job.kind, token, job.attempt, until.time(), booking))))
+}

@@ -1,0 +1,83 @@
+//! Concluding: how a worker leaves a job, guarded by its token.
+
+use rusqlite::params;
+
+use super::{
+    claim::Job,
+    ending::{self, Step},
+    loss::{self, Lost},
+    writer::Tx,
+};
+use crate::{
+    booking::Status,
+    decision::{AttemptOutcome, Decision},
+    job::JobKind,
+    ports::{Concluded, Conclusion, Ending},
+    timeline::EntryKind,
+    topology::Publication,
+};
+
+pub(super) fn conclude(tx: &Tx<'_>, conclusion: &Conclusion) -> rusqlite::Result<Concluded> {
+    let lease = &conclusion.lease;
+    let Some(job) = Job::find(tx, lease.job)?.filter(|job| job.token == Some(lease.token)) else {
+        return Ok(Concluded::Fenced);
+    };
+    let worker = conclusion.worker.as_str();
+    match conclusion.ending {
+        Ending::Decided(decision, outcome) => decide(tx, &job, worker, decision, outcome),
+        Ending::Retry(outcome, pause) => {
+            let due = tx.now.plus(pause);
+            if job.kind == JobKind::Decide {
+                ending::entry(tx, job.booking, EntryKind::Attempt, Some(job.attempt), Some(worker), Some(outcome.as_str()), Some(due))?;
+                tx.connection
+                    .prepare_cached("UPDATE booking SET attempts = ?2 WHERE id = ?1")?
+                    .execute(params![job.booking, job.attempt])?;
+            }
+            tx.connection
+                .prepare_cached(
+                    "UPDATE job SET attempt = attempt + 1, token = NULL, worker = NULL, lease_until = NULL, due_at = ?2, next_look = ?2 \
+                     WHERE id = ?1",
+                )?
+                .execute(params![job.id, due])?;
+            Ok(done(None))
+        }
+        Ending::Lost => Ok(match loss::lose(tx, job)? {
+            Lost::Again(_) => done(None),
+            Lost::Ended(publications) => Concluded::Done(publications),
+        }),
+        Ending::Released => {
+            ending::entry(tx, job.booking, EntryKind::Released, None, Some(worker), None, None)?;
+            job.settle(tx)?;
+            Ok(done(None))
+        }
+        Ending::ReleaseFailed(outcome) => {
+            ending::entry(tx, job.booking, EntryKind::ReleaseFailed, Some(job.attempt), Some(worker), Some(outcome.as_str()), None)?;
+            ending::dead_letter(tx, job.booking, "release", outcome.as_str(), job.attempt)?;
+            job.settle(tx)?;
+            Ok(done(None))
+        }
+    }
+}
+
+fn decide(tx: &Tx<'_>, job: &Job, worker: &str, decision: Decision, outcome: AttemptOutcome) -> rusqlite::Result<Concluded> {
+    ending::entry(tx, job.booking, EntryKind::Attempt, Some(job.attempt), Some(worker), Some(outcome.as_str()), None)?;
+    let decided = Step {
+        booking: job.booking,
+        to: decision.into(),
+        reason: match decision {
+            Decision::Confirmed => None,
+            Decision::Rejected(reason) => Some(reason),
+        },
+        attempts: Some(job.attempt),
+        reserves: job.reserves,
+        release_at: tx.now,
+    };
+    let publications = ending::step(tx, Status::Pending, &decided)?;
+    job.settle(tx)?;
+    // A job whose booking is decided does not exist; should it, its entry is all that is left of it.
+    Ok(publications.map_or(Concluded::Fenced, Concluded::Done))
+}
+
+fn done(publication: Option<Publication>) -> Concluded {
+    Concluded::Done(publication.into_iter().collect())
+}

@@ -1,0 +1,205 @@
+//! The store in one SQLite file: one writer with group commit, a few readers that never wait for it.
+//!
+//! Several processes on one host may share the file; they take turns to write (see [`turn`]).
+
+mod accept;
+mod cancel;
+mod claim;
+mod conclude;
+mod file;
+mod ending;
+mod loss;
+mod migrate;
+mod notices;
+mod read;
+mod reader;
+mod rows;
+mod turn;
+mod writer;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+pub use self::file::OpenError;
+use self::{
+    reader::Readers,
+    writer::{Lane, Writer},
+};
+use crate::{
+    booking::Booking,
+    id::{BookingId, JobId},
+    notification::Notice,
+    page::Filter,
+    ports::{
+        Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Keyed, NewBooking, NoticeClaimant,
+        NoticeResult, NoticeSettled, Overdue, Record, Store, StoreError, StoreStats,
+    },
+    request::IdempotencyKey,
+    timeline::Entry,
+    topology::Publication,
+};
+
+/// How the store runs.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// How long a job made by a write is left to its message before the sweep may pick it up.
+    pub grace: Duration,
+    /// Bookings that may wait for the writer; more are refused with [`StoreError::Busy`].
+    pub waiting_accepts: usize,
+    /// How long a command may wait for the writer before it is refused.
+    pub patience: Duration,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(30), waiting_accepts: 8192, patience: Duration::from_secs(5) }
+    }
+}
+
+impl SqliteOptions {
+    /// The same with another grace.
+    #[must_use]
+    pub const fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+}
+
+/// The store in one SQLite file.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    // Held as long as the store is open; see `file`.
+    _process_lock: std::fs::File,
+}
+
+impl SqliteStore {
+    /// Opens the file, making it when it is not there. A process that finds no other on the file voids all leases.
+    ///
+    /// Blocks; call it before serving or on a blocking thread.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong and what to do.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>, options: SqliteOptions) -> Result<Self, OpenError> {
+        let opened = file::open(path, &*clock, options)?;
+        let readers = Readers::open(path)?;
+        let writer = Writer::start(opened.connection, opened.turn, path, clock, options)?;
+        Ok(Self { writer, readers, _process_lock: opened.process_lock })
+    }
+
+    async fn work<T, F>(&self, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&writer::Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.writer.submit(Lane::Work, run).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, new: &NewBooking) -> Result<Acceptance, StoreError> {
+        let new = new.clone();
+        self.writer.submit(Lane::Accept, move |tx| accept::accept(tx, &new)).await
+    }
+
+    async fn recall(&self, id: BookingId) -> Result<Option<Booking>, StoreError> {
+        self.work(move |tx| {
+            writer::touch(tx)?;
+            rows::booking(tx.connection, id)
+        })
+        .await
+    }
+
+    async fn keyed(&self, key: &IdempotencyKey) -> Result<Option<Keyed>, StoreError> {
+        let key = *key;
+        self.readers.read(move |connection| accept::keyed(connection, &key)).await
+    }
+
+    async fn claim(&self, claimant: &Claimant, requests: &[ClaimRequest]) -> Result<Vec<Claim>, StoreError> {
+        let (claimant, requests) = (claimant.clone(), requests.to_vec());
+        self.work(move |tx| requests.iter().map(|request| claim::claim(tx, &claimant, request)).collect()).await
+    }
+
+    async fn claim_overdue(&self, claimant: &Claimant, limit: usize) -> Result<Overdue, StoreError> {
+        let claimant = claimant.clone();
+        self.work(move |tx| claim::claim_overdue(tx, &claimant, limit)).await
+    }
+
+    async fn conclude(&self, conclusions: &[Conclusion]) -> Result<Vec<Concluded>, StoreError> {
+        let conclusions = conclusions.to_vec();
+        self.work(move |tx| conclusions.iter().map(|conclusion| conclude::conclude(tx, conclusion)).collect()).await
+    }
+
+    async fn release_if_ended(&self, id: BookingId) -> Result<Vec<Publication>, StoreError> {
+        self.work(move |tx| ending::release_if_ended(tx, id)).await
+    }
+
+    async fn hasten(&self, jobs: &[JobId]) -> Result<(), StoreError> {
+        let jobs = jobs.to_vec();
+        self.work(move |tx| claim::hasten(tx, &jobs)).await
+    }
+
+    async fn cancel(&self, id: BookingId) -> Result<Cancellation, StoreError> {
+        self.work(move |tx| cancel::cancel(tx, id)).await
+    }
+
+    async fn expire(&self, limit: usize) -> Result<Vec<Publication>, StoreError> {
+        self.work(move |tx| ending::expire(tx, limit)).await
+    }
+
+    async fn claim_notices(&self, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> Result<Vec<Vec<Notice>>, StoreError> {
+        let (claimant, requests) = (claimant.clone(), requests.to_vec());
+        self.work(move |tx| notices::claim(tx, &claimant, &requests)).await
+    }
+
+    async fn claim_overdue_notices(&self, claimant: &NoticeClaimant, limit: usize) -> Result<Vec<Notice>, StoreError> {
+        let claimant = claimant.clone();
+        self.work(move |tx| notices::claim_overdue(tx, &claimant, limit)).await
+    }
+
+    async fn settle_notices(&self, results: &[NoticeResult]) -> Result<Vec<NoticeSettled>, StoreError> {
+        let results = results.to_vec();
+        self.work(move |tx| results.iter().map(|result| notices::settle(tx, result)).collect()).await
+    }
+
+    async fn bookings(&self, ids: &[BookingId]) -> Result<Vec<Record>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.read(move |connection| read::bookings(connection, &ids)).await
+    }
+
+    async fn timeline(&self, id: BookingId) -> Result<Option<Vec<Entry>>, StoreError> {
+        self.readers.read(move |connection| read::timeline(connection, id)).await
+    }
+
+    async fn list(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |connection| read::list(connection, &filter)).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.work(writer::touch).await
+    }
+
+    async fn stats(&self) -> Result<StoreStats, StoreError> {
+        let (wal_bytes, writer_queue) = (self.writer.wal_bytes(), self.writer.waiting());
+        let now = self.writer.now();
+        let stats = self.readers.read(move |connection| read::stats(connection, now)).await?;
+        Ok(StoreStats { wal_bytes, writer_queue, ..stats })
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

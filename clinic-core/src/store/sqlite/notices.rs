@@ -1,0 +1,331 @@
+//! The ledger: tell jobs become rows, one a channel; each row is claimed, tried and settled on its own.
+//!
+//! Notices of one booking and channel go out in event order: a later one makes an older unsent one `superseded`, and
+//! waits for one that is being sent.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{
+    claim::Job,
+    ending,
+    rows::{self, Millis},
+    writer::Tx,
+};
+use crate::{
+    decision::Reason,
+    id::{BookingId, JobId, NoticeId, Token},
+    job::JobKind,
+    notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED},
+    ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
+    timeline::EntryKind,
+};
+
+/// The columns of [`Row::read`], in its order.
+macro_rules! row_columns {
+    () => {
+        "booking, event_seq, channel, id, job, tries, token, lease_until, due_at"
+    };
+}
+
+pub(super) fn claim(tx: &Tx<'_>, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Vec<Notice>>> {
+    let mut rooms = Rooms::new(claimant);
+    requests
+        .iter()
+        .map(|request| {
+            if let Some(job) = Job::find(tx, request.job)?.filter(|job| job.kind == JobKind::Tell) {
+                expand(tx, claimant, &job)?;
+            }
+            let rows = pending_of_job(tx, request.booking, request.job)?;
+            grant(tx, claimant, &mut rooms, rows, request.redelivered)
+        })
+        .collect()
+}
+
+pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &NoticeClaimant, limit: usize) -> rusqlite::Result<Vec<Notice>> {
+    let mut rooms = Rooms::new(claimant);
+    let unexpanded: Vec<JobId> = tx
+        .connection
+        .prepare_cached("SELECT id FROM job WHERE kind = 'tell' AND next_look <= ?1 ORDER BY next_look LIMIT ?2")?
+        .query_map(params![tx.now, limit as i64], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for id in unexpanded {
+        if let Some(job) = Job::find(tx, id)? {
+            expand(tx, claimant, &job)?;
+        }
+    }
+    let mut notices = Vec::new();
+    for (channel, room) in &claimant.rooms {
+        let rows = tx
+            .connection
+            .prepare_cached(concat!(
+                "SELECT ",
+                row_columns!(),
+                " FROM notice WHERE state = 'pending' AND channel = ?1 AND next_look <= ?2 ORDER BY next_look LIMIT ?3"
+            ))?
+            .query_map(params![channel, tx.now, (*room).min(limit) as i64], Row::read)?
+            .collect::<rusqlite::Result<_>>()?;
+        notices.extend(grant(tx, claimant, &mut rooms, rows, false)?);
+    }
+    Ok(notices)
+}
+
+pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<NoticeSettled> {
+    let notice = &result.notice;
+    let row = tx
+        .connection
+        .prepare_cached(concat!("SELECT ", row_columns!(), " FROM notice WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3"))?
+        .query_row(params![notice.booking, notice.event.seq, notice.channel], Row::read)
+        .optional()?;
+    let Some(row) = row.filter(|row| row.token == Some(notice.token)) else { return Ok(NoticeSettled::Fenced) };
+    let overtaken = || has_later(tx, &row);
+    match &result.ending {
+        NoticeEnding::Sent(receipt) => row.end(tx, NoticeState::Sent, 1, None, receipt.as_deref())?,
+        NoticeEnding::Retry(..) if overtaken()? => row.end(tx, NoticeState::Skipped, 1, Some(SUPERSEDED), None)?,
+        NoticeEnding::Returned if overtaken()? => row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?,
+        NoticeEnding::Retry(code, pause) => row.retry(tx, code, tx.now.plus(*pause))?,
+        NoticeEnding::Failed(code) => {
+            row.end(tx, NoticeState::Failed, 1, Some(code), None)?;
+            ending::dead_letter(tx, row.booking, "notice", code, row.tries + 1)?;
+        }
+        NoticeEnding::Skipped(code) => row.end(tx, NoticeState::Skipped, 0, Some(code), None)?,
+        NoticeEnding::Returned => row.free(tx, tx.now)?,
+    }
+    wake_later(tx, &row).map(NoticeSettled::Done)
+}
+
+/// How many notices of each channel the claimant can still take.
+struct Rooms<'a>(HashMap<&'a str, usize>);
+
+impl<'a> Rooms<'a> {
+    fn new(claimant: &'a NoticeClaimant) -> Self {
+        Self(claimant.rooms.iter().map(|(channel, room)| (channel.as_str(), *room)).collect())
+    }
+
+    fn take(&mut self, channel: &str) -> bool {
+        match self.0.get_mut(channel) {
+            Some(room) if *room > 0 => {
+                *room -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A pending ledger row.
+struct Row {
+    booking: BookingId,
+    event_seq: u32,
+    channel: String,
+    id: NoticeId,
+    job: JobId,
+    tries: u32,
+    token: Option<Token>,
+    lease_until: Option<Millis>,
+    due_at: Option<Millis>,
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            booking: row.get(0)?,
+            event_seq: row.get(1)?,
+            channel: row.get(2)?,
+            id: row.get(3)?,
+            job: row.get(4)?,
+            tries: row.get(5)?,
+            token: row.get(6)?,
+            lease_until: row.get(7)?,
+            due_at: row.get(8)?,
+        })
+    }
+
+    /// Until when somebody may be sending it.
+    fn busy_until(&self, now: Millis) -> Option<Millis> {
+        self.token.and(self.lease_until).filter(|until| *until > now)
+    }
+
+    fn end(&self, tx: &Tx<'_>, state: NoticeState, more_tries: u32, code: Option<&str>, receipt: Option<&str>) -> rusqlite::Result<()> {
+        let seq = ending::next_seq(tx, self.booking)?;
+        tx.connection
+            .prepare_cached(
+                "UPDATE notice SET state = ?4, tries = tries + ?5, code = ?6, receipt = ?7, seq = ?8, settled_at = ?9, \
+                 token = NULL, lease_until = NULL, due_at = NULL, next_look = NULL WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
+            )?
+            .execute(params![self.booking, self.event_seq, self.channel, state, more_tries, code, receipt, seq, tx.now])
+            .map(drop)
+    }
+
+    fn retry(&self, tx: &Tx<'_>, code: &str, due: Millis) -> rusqlite::Result<()> {
+        let seq = ending::next_seq(tx, self.booking)?;
+        tx.connection
+            .prepare_cached(
+                "INSERT INTO timeline (booking, seq, at, kind, attempt, code, next_try, channel, notice) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![self.booking, seq, tx.now, EntryKind::NoticeRetry, self.tries + 1, code, due, self.channel, self.id])?;
+        tx.connection
+            .prepare_cached("UPDATE notice SET tries = tries + 1, code = ?4 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3")?
+            .execute(params![self.booking, self.event_seq, self.channel, code])?;
+        self.free(tx, due)
+    }
+
+    /// Lets it go until `due`.
+    fn free(&self, tx: &Tx<'_>, due: Millis) -> rusqlite::Result<()> {
+        tx.connection
+            .prepare_cached(
+                "UPDATE notice SET token = NULL, lease_until = NULL, due_at = ?4, next_look = ?4 \
+                 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
+            )?
+            .execute(params![self.booking, self.event_seq, self.channel, due])
+            .map(drop)
+    }
+}
+
+/// A tell job becomes one row a channel, and is gone.
+fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result<()> {
+    let event_seq: u32 = tx.connection.prepare_cached("SELECT event_seq FROM job WHERE id = ?1")?.query_row([job.id], |row| row.get(0))?;
+    for (channel, _) in &claimant.rooms {
+        tx.connection
+            .prepare_cached(
+                "INSERT INTO notice (booking, event_seq, channel, id, job, state, due_at, next_look) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?6) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![job.booking, event_seq, channel, NoticeId::generate(), job.id, tx.now])?;
+    }
+    job.settle(tx)
+}
+
+fn pending_of_job(tx: &Tx<'_>, booking: BookingId, job: JobId) -> rusqlite::Result<Vec<Row>> {
+    tx.connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            row_columns!(),
+            " FROM notice WHERE booking = ?1 AND job = ?2 AND state = 'pending' ORDER BY event_seq, channel"
+        ))?
+        .query_map(params![booking, job], Row::read)?
+        .collect()
+}
+
+/// Gives the claimant those rows that are due, free and next in order, as far as it has room.
+fn grant(
+    tx: &Tx<'_>,
+    claimant: &NoticeClaimant,
+    rooms: &mut Rooms<'_>,
+    rows: Vec<Row>,
+    holder_is_gone: bool,
+) -> rusqlite::Result<Vec<Notice>> {
+    let mut granted = Vec::new();
+    for row in rows {
+        let held = row.busy_until(tx.now).is_some() && !holder_is_gone;
+        let due = row.token.is_some() || row.due_at.is_none_or(|due| due <= tx.now);
+        if held || !due {
+            continue;
+        }
+        if has_later(tx, &row)? {
+            row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?;
+            continue;
+        }
+        if let Some(until) = settle_older(tx, &row)? {
+            // The one before it is being sent: its settling wakes this one, its lease's end at the latest.
+            row.free(tx, tx.now)?;
+            look_not_before(tx, &row, until)?;
+            continue;
+        }
+        if rooms.take(&row.channel) {
+            granted.extend(lease(tx, claimant, &row)?);
+        } else if row.token.is_some() {
+            row.free(tx, tx.now)?;
+        }
+    }
+    Ok(granted)
+}
+
+/// Whether a later event of the booking is on the same channel already.
+fn has_later(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<bool> {
+    tx.connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM notice WHERE booking = ?1 AND event_seq > ?2 AND channel = ?3)")?
+        .query_row(params![row.booking, row.event_seq, row.channel], |row| row.get(0))
+}
+
+/// Skips older pending rows of the channel; until when one of them may still be being sent.
+fn settle_older(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Option<Millis>> {
+    let older: Vec<Row> = tx
+        .connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            row_columns!(),
+            " FROM notice WHERE booking = ?1 AND event_seq < ?2 AND channel = ?3 AND state = 'pending'"
+        ))?
+        .query_map(params![row.booking, row.event_seq, row.channel], Row::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut busy = None;
+    for old in older {
+        match old.busy_until(tx.now) {
+            Some(until) => busy = busy.max(Some(until)),
+            None => old.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?,
+        }
+    }
+    Ok(busy)
+}
+
+fn look_not_before(tx: &Tx<'_>, row: &Row, at: Millis) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("UPDATE notice SET next_look = ?4 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3")?
+        .execute(params![row.booking, row.event_seq, row.channel, at])
+        .map(drop)
+}
+
+fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<Option<Notice>> {
+    let Some(booking) = rows::booking(tx.connection, row.booking)? else { return Ok(None) };
+    let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));
+    tx.connection
+        .prepare_cached(
+            "UPDATE notice SET token = ?4, lease_until = ?5, next_look = ?5 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
+        )?
+        .execute(params![row.booking, row.event_seq, row.channel, token, until])?;
+    Ok(Some(Notice::new(
+        row.id,
+        row.job,
+        token,
+        row.booking,
+        booking.appointment,
+        event(tx, row)?,
+        row.channel.clone(),
+        row.tries,
+        until.time(),
+    )))
+}
+
+/// The immutable event that a row tells, from the timeline.
+fn event(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Event> {
+    tx.connection.prepare_cached("SELECT kind, code, at FROM timeline WHERE booking = ?1 AND seq = ?2")?.query_row(
+        params![row.booking, row.event_seq],
+        |event| {
+            let (kind, reason): (EventKind, Option<Reason>) = (event.get(0)?, event.get(1)?);
+            Ok(Event::new(row.event_seq, kind, reason, event.get::<_, Millis>(2)?.time()))
+        },
+    )
+}
+
+/// Makes later rows of the channel that waited for this one due at once.
+fn wake_later(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Vec<(JobId, BookingId)>> {
+    let later: Vec<Row> = tx
+        .connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            row_columns!(),
+            " FROM notice WHERE booking = ?1 AND event_seq > ?2 AND channel = ?3 AND state = 'pending' AND token IS NULL"
+        ))?
+        .query_map(params![row.booking, row.event_seq, row.channel], Row::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    later
+        .iter()
+        .map(|later| {
+            look_not_before(tx, later, later.due_at.unwrap_or(tx.now).max(tx.now))?;
+            Ok((later.job, later.booking))
+        })
+        .collect()
+}

@@ -1,0 +1,81 @@
+//! Commands: what waits for the writer, and how it is answered.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::oneshot;
+
+use super::{super::reader::classify, Tx};
+use crate::ports::StoreError;
+
+/// How the commit that a command ran in ended.
+pub(super) enum Commit {
+    Done,
+    /// Surely not done, and why.
+    NotDone(String),
+    /// Failed in a way that may or may not have reached the disk.
+    Unknown(String),
+}
+
+/// Whether the writer has begun a command, or its caller has taken it back: whoever sets it first decides.
+#[derive(Clone, Default)]
+pub(super) struct Started(Arc<AtomicBool>);
+
+impl Started {
+    /// Sets it; `true` for the first.
+    pub(super) fn set(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+pub(super) trait Command: Send {
+    /// Runs it and keeps what it answers. What it failed with, if it did.
+    fn run(&mut self, tx: &Tx<'_>) -> Option<String>;
+    /// Answers once the commit has ended.
+    fn answer(self: Box<Self>, commit: &Commit);
+}
+
+pub(super) struct Typed<T, F> {
+    run: F,
+    started: Started,
+    result: Option<Result<T, StoreError>>,
+    caller: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Typed<T, F> {
+    pub(super) fn new(run: F, started: Started) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+        let (caller, answer) = oneshot::channel();
+        (Self { run, started, result: None, caller }, answer)
+    }
+}
+
+impl<T, F> Command for Typed<T, F>
+where
+    T: Send,
+    F: FnMut(&Tx<'_>) -> rusqlite::Result<T> + Send,
+{
+    fn run(&mut self, tx: &Tx<'_>) -> Option<String> {
+        if !self.started.set() {
+            return None;
+        }
+        let result = (self.run)(tx);
+        let failed = result.as_ref().err().map(ToString::to_string);
+        self.result = Some(result.map_err(classify));
+        failed
+    }
+
+    fn answer(self: Box<Self>, commit: &Commit) {
+        let answer = match (commit, self.result) {
+            (Commit::Done, Some(result)) => result,
+            // It failed by itself and was undone, whatever became of the rest.
+            (_, Some(Err(error))) => Err(error),
+            (Commit::Unknown(why), Some(Ok(_))) => Err(StoreError::Unknown(why.clone().into())),
+            (Commit::NotDone(why), _) => Err(StoreError::Unavailable(why.clone().into())),
+            (Commit::Done | Commit::Unknown(_), None) => Err(StoreError::Busy),
+        };
+        // A caller that gave up does not listen any more.
+        let _ = self.caller.send(answer);
+    }
+}

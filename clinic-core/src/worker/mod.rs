@@ -1,0 +1,100 @@
+//! The worker: claims bookings, asks whether they can take place, stores the decision.
+//!
+//! One task a booking in flight; no thread is held while an answer is waited for.
+
+mod attempt;
+mod intake;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use metrics::gauge;
+use tokio::{sync::Semaphore, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    id::Token,
+    job::Lease,
+    ports::{Availability, Broker, Claimant, Clock, Conclusion, Ending, Store},
+    relay::Relay,
+    settings::Settings,
+};
+
+/// How long bookings in flight may go on after shutdown has begun.
+pub const DRAIN: Duration = Duration::from_secs(8);
+
+/// What a worker needs.
+#[derive(Clone)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Worker {
+    pub store: Arc<dyn Store>,
+    pub broker: Arc<dyn Broker>,
+    pub availability: Arc<dyn Availability>,
+    pub clock: Arc<dyn Clock>,
+    pub relay: Relay,
+    pub settings: Arc<Settings>,
+}
+
+/// Decides bookings until shutdown; then gives what is in flight [`DRAIN`] and the rest back to the store.
+pub async fn run(worker: Worker, shutdown: CancellationToken) {
+    let room = worker.settings.concurrency.min(worker.availability.concurrency()).clamp(1, Semaphore::MAX_PERMITS);
+    let desk = Arc::new(Desk {
+        claimant: Claimant::new(worker.settings.worker.clone(), worker.settings.lease, worker.availability.reserves()),
+        room: Arc::new(Semaphore::new(room)),
+        in_flight: Mutex::default(),
+        tasks: TaskTracker::new(),
+        worker,
+    });
+    let abandon = CancellationToken::new();
+    let consumer = tokio::join!(intake::consume(&desk, room, &shutdown, &abandon), intake::sweep(&desk, &shutdown, &abandon)).0;
+    desk.tasks.close();
+    if timeout(DRAIN, desk.tasks.wait()).await.is_err() {
+        abandon.cancel();
+        desk.tasks.wait().await;
+        desk.give_back().await;
+    }
+    // Only now: what is dropped unacknowledged is redelivered, and by now it is free to be claimed.
+    drop(consumer);
+}
+
+/// What the tasks of one worker share.
+struct Desk {
+    worker: Worker,
+    claimant: Claimant,
+    room: Arc<Semaphore>,
+    in_flight: Mutex<HashMap<Token, Lease>>,
+    tasks: TaskTracker,
+}
+
+impl Desk {
+    fn enter(&self, lease: &Lease) {
+        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        in_flight.insert(lease.token, lease.clone());
+        gauge!("clinic_in_flight").set(in_flight.len() as f64);
+    }
+
+    fn leave(&self, lease: &Lease) {
+        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        in_flight.remove(&lease.token);
+        gauge!("clinic_in_flight").set(in_flight.len() as f64);
+    }
+
+    /// Gives every lease back in one write. Should it fail, the leases run out by themselves.
+    async fn give_back(&self) {
+        let leases: Vec<Lease> = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, lease)| lease).collect();
+        let name = &self.claimant.worker;
+        let lost: Vec<_> = leases.into_iter().map(|lease| Conclusion::new(lease, name.clone(), Ending::Lost)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        match self.worker.store.conclude(&lost).await {
+            Ok(_) => tracing::info!(bookings = lost.len(), "gave bookings in flight back"),
+            Err(error) => {
+                tracing::warn!(bookings = lost.len(), %error, "could not give bookings in flight back; their leases will run out")
+            }
+        }
+    }
+}

@@ -85,6 +85,7 @@ async fn an_older_notice_waiting_for_its_next_try_is_superseded(p: &Practice) {
     p.settled(&first, NoticeEnding::Retry("smtp_busy", 5 * SECOND)).await;
     let later = cancelled(p, id).await;
     let second = one(p.log_notices(later).await, EventKind::Cancelled);
+    assert_eq!(p.states(id).await[0].2, NoticeState::Skipped, "whoever claims the later skips the older");
     p.advance(6 * SECOND);
     assert!(p.log_notices(confirmed).await.is_empty(), "its next try is not made");
     assert!(p.overdue_notices(&LOG, 10).await.is_empty(), "nor by the sweep");

@@ -22,6 +22,7 @@ checks! {
     nothing_is_settled_twice,
     channels_do_not_wait_for_each_other,
     a_channel_without_room_leaves_its_notices_in_the_store,
+    a_batch_of_messages_gets_no_more_than_there_is_room_for,
     a_lost_message_is_made_good_by_the_sweep,
     the_sweep_takes_no_more_than_it_has_room_for,
     the_sweep_expands_no_more_than_allowed,
@@ -224,6 +225,19 @@ async fn a_channel_without_room_leaves_its_notices_in_the_store(p: &Practice) {
     p.settled(&taken[0], NoticeEnding::Sent(None)).await;
 }
 
+async fn a_batch_of_messages_gets_no_more_than_there_is_room_for(p: &Practice) {
+    let mut questions = Vec::new();
+    for n in 0..3 {
+        questions.push(p.confirmed(n).await.1.request(false));
+    }
+    let rooms = [("log", 2), ("email", 0)];
+    let answers = p.store.claim_notices(&notifier(&rooms), &questions).await.expect("claiming notices works while the store does");
+    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 0], "room is given to the first in line and used up");
+    let left = p.overdue_notices(&BOTH, 10).await;
+    let count = |channel: &str| left.iter().filter(|notice| notice.channel == channel).count();
+    assert_eq!((count("log"), count("email")), (1, 3), "what found no room is left due in the store");
+}
+
 async fn a_lost_message_is_made_good_by_the_sweep(p: &Practice) {
     let (hastened, told) = p.confirmed(0).await;
     let (lost, _) = p.confirmed(1).await;
@@ -256,17 +270,21 @@ async fn the_sweep_takes_no_more_than_it_has_room_for(p: &Practice) {
 }
 
 async fn the_sweep_expands_no_more_than_allowed(p: &Practice) {
-    let mut jobs = Vec::new();
+    let (mut bookings, mut jobs) = (Vec::new(), Vec::new());
     for n in 0..3 {
-        jobs.push(p.confirmed(n).await.1.job);
+        let (id, told) = p.confirmed(n).await;
+        bookings.push(id);
+        jobs.push(told.job);
     }
     p.hasten(&jobs).await;
     p.advance(LONG);
     let mut seen = HashSet::new();
-    for _ in 0..3 {
+    for round in 1..=3 {
         let found: HashSet<_> = p.overdue_notices(&BOTH, 1).await.into_iter().map(|notice| notice.booking).collect();
         assert!(found.len() <= 1, "one job at a time was allowed, {} were expanded", found.len());
         seen.extend(found);
+        let expanded = p.records(&bookings).await.iter().filter(|record| !record.notices.is_empty()).count();
+        assert!(expanded <= round, "in round {round}, {expanded} jobs have been expanded");
     }
     assert_eq!(seen.len(), 3, "in three rounds all are told");
 }

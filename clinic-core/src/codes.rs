@@ -2,7 +2,8 @@
 
 /// Declares an enum with one text code a variant: `as_str`, `parse`, `ALL`, `Display` and serde by that code.
 macro_rules! codes {
-    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)+ }) => {
+    // `$code` is a bare token, since derives do not see through the group that a `literal` comes in.
+    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:tt,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

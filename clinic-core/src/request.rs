@@ -80,6 +80,18 @@ pub fn check_time(slot: &Slot, now: DateTime<Utc>, horizon: Duration) -> Result<
     Ok(())
 }
 
+/// Checks an id as a filter names it, by the rules of `doctor_id` and `patient_id`, and brings it to NFC.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn id(value: &str) -> Result<String, &'static str> {
+    let value: String = value.nfc().collect();
+    if value.trim().is_empty() || value.chars().count() > 64 || value.chars().any(char::is_control) {
+        return Err("must be 1 to 64 characters, none of them a control character");
+    }
+    Ok(value)
+}
+
 /// What tells two requests apart under one idempotency key: a SHA-256 over the parsed fields, so that spelling does not matter.
 #[must_use]
 pub fn fingerprint(appointment: &Appointment) -> [u8; 32] {

@@ -1,0 +1,51 @@
+//! `/`: what this is and where to go.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderMap, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, VARY},
+};
+use serde_json::json;
+
+use super::answer;
+
+const PAGE: &str = include_str!("home.html");
+
+/// What this is and where to go
+///
+/// A page for browsers, JSON for everybody else.
+#[utoipa::path(
+    get, path = "/", operation_id = "home", tag = "about",
+    responses((status = 200, description = "what this is", content(
+        (serde_json::Value = "application/json"),
+        (String = "text/html"),
+    ))),
+)]
+pub(super) async fn home(headers: HeaderMap) -> Response {
+    let browser = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+    let mut response = if browser {
+        (StatusCode::OK, [(CONTENT_TYPE, "text/html; charset=utf-8")], Body::from(PAGE)).into_response()
+    } else {
+        answer::json(
+            StatusCode::OK,
+            &json!({
+                "name": "clinic",
+                "version": env!("CARGO_PKG_VERSION"),
+                "what": "appointment requests, accepted at once and decided later",
+                "links": {
+                    "book": "POST /book",
+                    "bookings": "/bookings",
+                    "documentation": "/docs",
+                    "openapi": "/openapi.json",
+                    "health": "/health",
+                    "metrics": "/metrics",
+                },
+            }),
+        )
+    };
+    response.headers_mut().insert(VARY, http::HeaderValue::from_static("accept"));
+    response
+}

@@ -1,0 +1,171 @@
+//! The API under test: one method a call, every answer held against the OpenAPI document.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use clinic_core::{ports::SystemClock, reception::Reception, relay, settings::Settings, waiters::Waiters};
+use clinic_services::{
+    http::{RouterOptions, document, keys::Keys, router_with},
+    telemetry::install_metrics,
+};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::scripted::{Mood, Scripted, silent};
+
+pub(crate) struct Desk {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<Scripted>,
+    pub(crate) shutdown: CancellationToken,
+    document: Value,
+    seen: Mutex<BTreeSet<(String, String)>>,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The code of a problem, after checking that it is one.
+    pub(crate) fn code(&self) -> String {
+        let problem = self.json();
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert_eq!(problem["type"], "about:blank");
+        assert!(problem["title"].is_string() && problem["detail"].is_string());
+        problem["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The fields that a 422 names.
+    pub(crate) fn fields(&self) -> Vec<String> {
+        assert_eq!((self.status.as_u16(), self.code().as_str()), (422, "invalid_request"));
+        self.json()["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Desk {
+    pub(crate) fn open() -> Self {
+        Self::with(None, true)
+    }
+
+    pub(crate) fn with(keys: Option<Keys>, metrics: bool) -> Self {
+        let store = Arc::new(Scripted::default());
+        // The relay's running half is kept nowhere: publications find no room, and that is no error.
+        let (relay, _) = relay::relay();
+        let reception = Reception::new(
+            store.clone(),
+            silent(),
+            Arc::new(SystemClock),
+            relay,
+            Arc::new(Waiters::default()),
+            Arc::new(Settings::default()),
+        );
+        let mut options = RouterOptions::default();
+        options.keys = keys;
+        options.metrics = metrics.then(|| install_metrics().unwrap());
+        let shutdown = options.shutdown.clone();
+        Self {
+            router: router_with(reception, options),
+            store,
+            shutdown,
+            document: serde_json::to_value(document()).unwrap(),
+            seen: Mutex::default(),
+        }
+    }
+
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = tokio::time::timeout(Duration::from_secs(10), body.collect()).await.unwrap().unwrap().to_bytes().to_vec();
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        assert!(!answer.header("x-request-id").is_empty());
+        self.hold_against_document(&method, &path, &answer);
+        answer
+    }
+
+    pub(crate) async fn get(&self, uri: &str) -> Answer {
+        self.call(Method::GET, uri).await
+    }
+
+    pub(crate) async fn call(&self, method: Method, uri: &str) -> Answer {
+        self.ask(Request::builder().method(method).uri(uri).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn post(&self, body: impl Into<Body>, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::post("/book").header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.ask(request.body(body.into()).unwrap()).await
+    }
+
+    /// Books an hour that lies `hours` ahead.
+    pub(crate) async fn book(&self, hours: i64, headers: &[(&str, &str)]) -> Answer {
+        self.post(visit(hours).to_string(), headers).await
+    }
+
+    pub(crate) async fn in_mood(&self, mood: Mood, uri: &str, method: Method) -> Answer {
+        self.store.be(mood);
+        let answer = self.call(method, uri).await;
+        self.store.be(Mood::Well);
+        answer
+    }
+
+    /// Operations and statuses that the document lists and this desk has not answered with.
+    pub(crate) fn unseen(&self) -> BTreeSet<(String, String)> {
+        let operations = self.document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+        let listed = operations.flat_map(|operation| {
+            let id = operation["operationId"].as_str().unwrap();
+            operation["responses"].as_object().unwrap().keys().map(move |status| (id.to_owned(), status.clone()))
+        });
+        let seen = self.seen.lock().unwrap();
+        listed.filter(|answer| !seen.contains(answer)).collect()
+    }
+
+    /// Every answer of a documented route has a documented status and media type.
+    fn hold_against_document(&self, method: &Method, path: &str, answer: &Answer) {
+        let pattern = match path.strip_prefix("/booking/") {
+            Some(rest) if rest.ends_with("/timeline") => "/booking/{id}/timeline",
+            Some(rest) if !rest.contains('/') => "/booking/{id}",
+            _ => path,
+        };
+        let operation = &self.document["paths"][pattern][method.as_str().to_lowercase()];
+        if operation.is_null() {
+            return;
+        }
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        self.seen.lock().unwrap().insert((id, answer.status.as_str().to_owned()));
+        let documented = &operation["responses"][answer.status.as_str()];
+        assert!(documented.is_object(), "{method} {pattern} answered {}, which its document does not list", answer.status);
+        let media = answer.header("content-type").split(';').next().unwrap_or_default();
+        assert!(documented["content"][media].is_object(), "{method} {pattern} {} came as {media}", answer.status);
+    }
+}
+
+/// A request for a visit that many hours ahead.
+pub(crate) fn visit(hours: i64) -> Value {
+    let start = chrono::Utc::now() + chrono::Duration::hours(hours);
+    json!({ "patient_id": "PAC001", "doctor_id": "DOC001", "datetime": start.format("%Y-%m-%dT%H:00:00Z").to_string() })
+}

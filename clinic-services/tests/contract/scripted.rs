@@ -1,0 +1,215 @@
+//! A store that answers as a test tells it to, so that every answer of the API can be provoked.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use clinic_core::{
+    booking::{Booking, CancelRefused},
+    id::{BookingId, JobId},
+    notification::Notice,
+    page::{Cursor, Filter},
+    ports::{
+        Acceptance, Broker, BrokerError, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Consumer, Keyed,
+        Listener, NewBooking, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, PublishError, Record, Store, StoreError, StoreStats,
+        SystemClock,
+    },
+    request::IdempotencyKey,
+    timeline::{Entry, EntryKind},
+    topology::{Publication, Queue},
+};
+
+/// What the store does next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Keeps bookings, in memory.
+    #[default]
+    Well,
+    /// Finds the slot taken.
+    SlotTaken,
+    /// Finds too many pending.
+    TooManyPending,
+    /// Has too much to do.
+    Busy,
+    /// Cannot be written or read.
+    Gone,
+    /// Fails at the commit, and cannot say.
+    Unknown,
+    /// Refuses to cancel.
+    Refusing(CancelRefused),
+    /// Has a fault.
+    Panicking,
+    /// Holds what cannot be read.
+    Corrupt,
+}
+
+type Kept = (Booking, Option<IdempotencyKey>);
+
+#[derive(Default)]
+pub(crate) struct Scripted {
+    mood: Mutex<Mood>,
+    kept: Mutex<Vec<Kept>>,
+}
+
+impl Scripted {
+    pub(crate) fn be(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn check(&self) -> Result<Mood, StoreError> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Busy => Err(StoreError::Busy),
+            Mood::Gone => Err(StoreError::Unavailable("disk I/O error".into())),
+            Mood::Unknown => Err(StoreError::Unknown("disk I/O error".into())),
+            Mood::Corrupt => Err(StoreError::Corrupt("no such status".into())),
+            Mood::Panicking => panic!("scripted"),
+            mood => Ok(mood),
+        }
+    }
+
+    fn find(&self, id: BookingId) -> Option<Booking> {
+        self.kept.lock().unwrap().iter().find(|(booking, _)| booking.id == id).map(|(booking, _)| booking.clone())
+    }
+}
+
+fn nothing<T>() -> Result<T, StoreError> {
+    Err(StoreError::Busy)
+}
+
+#[async_trait]
+impl Store for Scripted {
+    async fn accept(&self, new: &NewBooking) -> Result<Acceptance, StoreError> {
+        match self.check()? {
+            Mood::SlotTaken => return Ok(Acceptance::SlotTaken),
+            Mood::TooManyPending => return Ok(Acceptance::TooManyPending),
+            _ => {}
+        }
+        if let Some(key) = &new.key {
+            match self.keyed(key).await? {
+                Some(Keyed::Same(booking)) => return Ok(Acceptance::Replayed(*booking)),
+                Some(_) => return Ok(Acceptance::KeyReused),
+                None => {}
+            }
+        }
+        let booking = Booking::accepted(new.id, new.appointment.clone(), SystemClock.now(), new.decide_within, None);
+        self.kept.lock().unwrap().push((booking.clone(), new.key));
+        Ok(Acceptance::Accepted(booking))
+    }
+
+    async fn recall(&self, id: BookingId) -> Result<Option<Booking>, StoreError> {
+        self.check()?;
+        Ok(self.find(id))
+    }
+
+    async fn keyed(&self, key: &IdempotencyKey) -> Result<Option<Keyed>, StoreError> {
+        self.check()?;
+        let kept = self.kept.lock().unwrap();
+        let found = kept.iter().find_map(|(booking, kept)| kept.filter(|kept| kept.key == key.key).map(|kept| (booking, kept)));
+        Ok(found.map(|(booking, kept)| if kept.request == key.request { Keyed::Same(Box::new(booking.clone())) } else { Keyed::Other }))
+    }
+
+    async fn bookings(&self, ids: &[BookingId]) -> Result<Vec<Record>, StoreError> {
+        self.check()?;
+        Ok(ids.iter().filter_map(|id| self.find(*id)).map(|booking| Record::new(booking, Vec::new())).collect())
+    }
+
+    async fn timeline(&self, id: BookingId) -> Result<Option<Vec<Entry>>, StoreError> {
+        self.check()?;
+        Ok(self.find(id).map(|booking| vec![Entry::new(1, booking.created_at, EntryKind::Accepted)]))
+    }
+
+    async fn list(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
+        self.check()?;
+        let mut kept: Vec<_> = self.kept.lock().unwrap().iter().map(|(booking, _)| booking.clone()).collect();
+        let place = |booking: &Booking| (Cursor::after(booking).start, booking.id);
+        kept.sort_by_key(place);
+        kept.retain(|booking| filter.doctor_id.is_none() || booking.appointment.doctor_id == filter.doctor_id);
+        kept.retain(|booking| filter.after.is_none_or(|after| place(booking) > (after.start, after.id)));
+        kept.truncate(filter.limit as usize);
+        Ok(kept.into_iter().map(|booking| Record::new(booking, Vec::new())).collect())
+    }
+
+    async fn cancel(&self, id: BookingId) -> Result<Cancellation, StoreError> {
+        match (self.check()?, self.find(id)) {
+            (_, None) => Ok(Cancellation::NotFound),
+            (Mood::Refusing(refused), _) => Ok(Cancellation::Refused(refused)),
+            (_, Some(booking)) => Ok(Cancellation::Done(booking, Vec::new())),
+        }
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.check().map(|_| ())
+    }
+
+    async fn stats(&self) -> Result<StoreStats, StoreError> {
+        self.check().map(|_| StoreStats::default())
+    }
+
+    async fn claim(&self, _: &Claimant, _: &[ClaimRequest]) -> Result<Vec<Claim>, StoreError> {
+        nothing()
+    }
+
+    async fn claim_overdue(&self, _: &Claimant, _: usize) -> Result<Overdue, StoreError> {
+        nothing()
+    }
+
+    async fn conclude(&self, _: &[Conclusion]) -> Result<Vec<Concluded>, StoreError> {
+        nothing()
+    }
+
+    async fn release_if_ended(&self, _: BookingId) -> Result<Vec<Publication>, StoreError> {
+        nothing()
+    }
+
+    async fn hasten(&self, _: &[JobId]) -> Result<(), StoreError> {
+        nothing()
+    }
+
+    async fn expire(&self, _: usize) -> Result<Vec<Publication>, StoreError> {
+        nothing()
+    }
+
+    async fn claim_notices(&self, _: &NoticeClaimant, _: &[ClaimRequest]) -> Result<Vec<Vec<Notice>>, StoreError> {
+        nothing()
+    }
+
+    async fn claim_overdue_notices(&self, _: &NoticeClaimant, _: usize) -> Result<Vec<Notice>, StoreError> {
+        nothing()
+    }
+
+    async fn settle_notices(&self, _: &[NoticeResult]) -> Result<Vec<NoticeSettled>, StoreError> {
+        nothing()
+    }
+
+    async fn close(&self) {}
+}
+
+/// A broker that carries nothing.
+pub(crate) struct Silent;
+
+#[async_trait]
+impl Broker for Silent {
+    async fn publish(&self, publications: &[Publication]) -> Vec<Result<(), PublishError>> {
+        publications.iter().map(|_| Err(PublishError::Unreachable)).collect()
+    }
+
+    async fn consume(&self, _: Queue, _: usize) -> Result<Box<dyn Consumer>, BrokerError> {
+        Err(BrokerError::Closed)
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Listener>, BrokerError> {
+        Err(BrokerError::Closed)
+    }
+
+    fn health(&self) -> Result<(), BrokerError> {
+        Err(BrokerError::Closed)
+    }
+
+    async fn depth(&self, _: Queue) -> Option<u64> {
+        Some(3)
+    }
+}
+
+pub(crate) fn silent() -> Arc<dyn Broker> {
+    Arc::new(Silent)
+}

@@ -109,9 +109,3 @@ async fn a_busy_consumer_lets_others_run() {
     let stalled = (0..10_000).any(|_| consumer.next().now_or_never().is_none());
     assert!(stalled, "ten thousand deliveries in one go never gave the runtime a turn");
 }
-
-#[cfg(feature = "testing")]
-#[tokio::test]
-async fn it_keeps_the_contract_of_brokers() {
-    crate::testing::exercise_broker(async || Arc::new(EmbeddedBroker::default()) as Arc<dyn Broker>).await;
-}

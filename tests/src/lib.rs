@@ -1,1 +1,3 @@
-//! tests
+//! Test harness, checker of the promises, and the suites.
+
+pub mod checker;

@@ -178,7 +178,7 @@ pub fn is_at_rest(store: &Path) -> Result<bool, FactsError> {
 }
 
 fn rows<T>(connection: &Connection, sql: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
-    connection.prepare(sql)?.query_map([], |row| read(row))?.collect()
+    connection.prepare(sql)?.query_map([], read)?.collect()
 }
 
 fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {

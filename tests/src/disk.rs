@@ -1,4 +1,4 @@
-//! Where stores under test live: a real disk, or a small one that can be filled.
+//! Where stores under test live: a real disk, or one with little room.
 
 use std::{
     fs::{self, File},
@@ -10,6 +10,8 @@ use std::{
 use rustix::fs::{FallocateFlags, fallocate, statfs, statvfs};
 use tempfile::TempDir;
 use thiserror::Error;
+
+use crate::process::{ClinicProcess, Setup};
 
 /// `statfs` says this of a tmpfs, which syncs nothing.
 const TMPFS: i64 = 0x0102_1994;
@@ -33,6 +35,60 @@ fn place() -> PathBuf {
     }
     let binary = std::env::current_exe().expect("a process has a binary");
     binary.parent().and_then(Path::parent).unwrap_or(Path::new(".")).join("clinic-tests")
+}
+
+/// A place for a store where room runs out at will: a small disk or, where mounting one is not allowed, a limit on the
+/// size of the process's files, which fails writes much the same way.
+#[derive(Debug)]
+pub enum TightPlace {
+    /// A small file system of its own.
+    Disk(SmallDisk),
+    /// A limit on the size of files (`prlimit --fsize`).
+    Limit,
+}
+
+impl TightPlace {
+    /// A place of so many megabytes.
+    #[must_use]
+    pub fn new(megabytes: u64) -> Self {
+        match SmallDisk::new(megabytes) {
+            Ok(disk) => Self::Disk(disk),
+            Err(error) => {
+                eprintln!("NO SMALL DISK, a limit on file sizes stands in for a full one: {error}");
+                Self::Limit
+            }
+        }
+    }
+
+    /// The setup with its store in this place.
+    #[must_use]
+    pub fn hold(&self, setup: Setup) -> Setup {
+        match self {
+            Self::Disk(disk) => setup.store_at(&disk.path().join("clinic.db")),
+            Self::Limit => setup.minding_no_file_limit(),
+        }
+    }
+
+    /// Leaves room for about `bytes` more.
+    ///
+    /// # Panics
+    /// When the system does not let us.
+    pub fn leave(&self, process: &ClinicProcess, bytes: u64) {
+        match self {
+            Self::Disk(disk) => disk.leave(bytes).expect("the ballast can be changed"),
+            Self::Limit => {
+                let length = |suffix| {
+                    let file = format!("{}{suffix}", process.setup().store().display());
+                    fs::metadata(file).map_or(0, |file| file.len())
+                };
+                let limit = if bytes < 1 << 20 { length("-wal") } else { length("").max(length("-wal")) } + bytes;
+                let id = process.id().to_string();
+                let set = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={limit}:")]).output();
+                let set = set.unwrap_or_else(|error| panic!("prlimit cannot be run ({error}): install util-linux"));
+                assert!(set.status.success() || !Path::new("/proc").join(id).exists(), "{}", String::from_utf8_lossy(&set.stderr));
+            }
+        }
+    }
 }
 
 /// Why there is no small disk.

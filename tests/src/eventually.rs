@@ -22,7 +22,7 @@ where
             }
             assert!(Instant::now() < deadline, "{caller}: {what}: not within {within:?}");
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(100));
+            pause = (pause * 2).min(Duration::from_millis(20));
         }
     }
 }

@@ -95,7 +95,6 @@ impl Answer {
     /// # Panics
     /// When it is another.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self}");
         self
@@ -106,7 +105,6 @@ impl Answer {
     /// # Panics
     /// When it is something else.
     #[track_caller]
-    #[must_use]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.text("code").as_str()), (status, code), "{self}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self}");
@@ -139,6 +137,12 @@ impl Http {
     pub fn new(address: Address, observed: Arc<Observed>) -> Self {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(70)).build().expect("a plain client can be built");
         Self { client, address, observed }
+    }
+
+    /// Where the clinic serves, as `host:port`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.address.get()
     }
 
     /// `POST /book`.

@@ -91,6 +91,7 @@ pub struct Setup {
     store: PathBuf,
     observed: Arc<Observed>,
     address: Address,
+    minds_file_limit: bool,
     // Removed with the last clone.
     _folder: Arc<TempDir>,
 }
@@ -106,6 +107,7 @@ impl Setup {
             store: folder.path().join("clinic.db"),
             observed: Arc::default(),
             address: Address::default(),
+            minds_file_limit: true,
             _folder: Arc::new(folder),
         };
         setup
@@ -137,6 +139,13 @@ impl Setup {
         self
     }
 
+    /// With writes beyond a file size limit failing instead of ending the process (`SIGXFSZ` ignored).
+    #[must_use]
+    pub const fn minding_no_file_limit(mut self) -> Self {
+        self.minds_file_limit = false;
+        self
+    }
+
     /// Another process on the same store, with a port of its own and the same log.
     #[must_use]
     pub fn twin(&self) -> Self {
@@ -164,7 +173,13 @@ impl Setup {
     /// The command line of an operator in this clinic's environment.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = if self.minds_file_limit {
+            Command::new(&self.binary)
+        } else {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&self.binary);
+            shell
+        };
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CLINIC_")) {
             command.env_remove(name);
         }

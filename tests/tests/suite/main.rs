@@ -4,6 +4,7 @@
 
 mod attempts;
 mod bad_input;
+mod broker_faults;
 mod cancelling;
 mod contention;
 mod crash_points;
@@ -14,6 +15,7 @@ mod idempotency;
 mod in_flight;
 mod kills;
 mod listing;
+mod own_ports;
 mod privacy;
 mod readme;
 mod starting;

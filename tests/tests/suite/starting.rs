@@ -36,7 +36,7 @@ fn settings_that_are_wrong_or_contradict_each_other_are_refused() {
         ("CLINIC_LANGUAGE", "fr", "fr"),
         ("CLINIC_AVAILABILITY", "ftp://host", "ftp"),
         ("CLINIC_CONCURRENCY", "0", "CLINIC_CONCURRENCY"),
-        ("CLINIC_API_KEYS_FILE", "no-such-file", "no-such-file"),
+        ("CLINIC_API_KEYS_FILE", "no-such-file", "CLINIC_API_KEYS_FILE"),
     ] {
         refused(&Setup::new().set(variable, value), 2, &[says]);
     }

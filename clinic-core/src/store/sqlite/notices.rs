@@ -87,7 +87,7 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
         NoticeEnding::Retry(code, pause) => row.retry(tx, code, tx.now.plus(*pause))?,
         NoticeEnding::Failed(code) => {
             row.end(tx, NoticeState::Failed, 1, Some(code), None)?;
-            ending::dead_letter(tx, row.booking, "notice", code, row.tries + 1)?;
+            ending::dead_letter(tx, row.booking, "notice", code, row.tries + 1, Some(row.id))?;
         }
         NoticeEnding::Skipped(code) => row.end(tx, NoticeState::Skipped, 0, Some(code), None)?,
         NoticeEnding::Returned => row.free(tx, tx.now)?,

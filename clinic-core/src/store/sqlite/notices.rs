@@ -226,6 +226,8 @@ fn grant(
         }
         if has_later(tx, &row)? {
             row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?;
+            // Whichever waited for it is due now; the next sweep finds it.
+            wake_later(tx, &row)?;
             continue;
         }
         if let Some(until) = settle_older(tx, &row)? {

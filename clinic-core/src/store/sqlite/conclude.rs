@@ -52,7 +52,7 @@ pub(super) fn conclude(tx: &Tx<'_>, conclusion: &Conclusion) -> rusqlite::Result
         }
         Ending::ReleaseFailed(outcome) => {
             ending::entry(tx, job.booking, EntryKind::ReleaseFailed, Some(job.attempt), Some(worker), Some(outcome.as_str()), None)?;
-            ending::dead_letter(tx, job.booking, "release", outcome.as_str(), job.attempt)?;
+            ending::dead_letter(tx, job.booking, "release", outcome.as_str(), job.attempt, None)?;
             job.settle(tx)?;
             Ok(done(None))
         }

@@ -6,7 +6,7 @@ use super::{claim::Job, rows::Millis, writer::Tx};
 use crate::{
     booking::Status,
     decision::Reason,
-    id::{BookingId, JobId},
+    id::{BookingId, JobId, NoticeId},
     job::JobKind,
     message::Message,
     notification::EventKind,
@@ -49,7 +49,7 @@ pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step) -> rusqlite::Result<O
     if let Some(reason) = step.reason.filter(|reason| reason.is_failure()) {
         let attempts =
             tx.connection.prepare_cached("SELECT attempts FROM booking WHERE id = ?1")?.query_row([step.booking], |row| row.get(0))?;
-        dead_letter(tx, step.booking, "decide", reason.as_str(), attempts)?;
+        dead_letter(tx, step.booking, "decide", reason.as_str(), attempts, None)?;
     }
     let mut publications = vec![tell(tx, step.booking, seq, event)?];
     if step.reserves && step.to != Status::Confirmed {
@@ -132,10 +132,17 @@ pub(super) fn next_seq(tx: &Tx<'_>, booking: BookingId) -> rusqlite::Result<u32>
 }
 
 /// Keeps a failure for staff.
-pub(super) fn dead_letter(tx: &Tx<'_>, booking: BookingId, kind: &str, code: &str, attempts: u32) -> rusqlite::Result<()> {
+pub(super) fn dead_letter(
+    tx: &Tx<'_>,
+    booking: BookingId,
+    kind: &str,
+    code: &str,
+    attempts: u32,
+    notice: Option<NoticeId>,
+) -> rusqlite::Result<()> {
     tx.connection
-        .prepare_cached("INSERT INTO dead_letter (booking, kind, code, attempts, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![booking, kind, code, attempts, tx.now])
+        .prepare_cached("INSERT INTO dead_letter (booking, kind, code, attempts, notice, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![booking, kind, code, attempts, notice, tx.now])
         .map(drop)
 }
 

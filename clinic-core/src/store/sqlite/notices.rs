@@ -87,7 +87,7 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
         NoticeEnding::Retry(code, pause) => row.retry(tx, code, tx.now.plus(*pause))?,
         NoticeEnding::Failed(code) => {
             row.end(tx, NoticeState::Failed, 1, Some(code), None)?;
-            ending::dead_letter(tx, row.booking, "notice", code, row.tries + 1)?;
+            ending::dead_letter(tx, row.booking, "notice", code, row.tries + 1, Some(row.id))?;
         }
         NoticeEnding::Skipped(code) => row.end(tx, NoticeState::Skipped, 0, Some(code), None)?,
         NoticeEnding::Returned => row.free(tx, tx.now)?,
@@ -226,6 +226,8 @@ fn grant(
         }
         if has_later(tx, &row)? {
             row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?;
+            // Whichever waited for it is due now; the next sweep finds it.
+            wake_later(tx, &row)?;
             continue;
         }
         if let Some(until) = settle_older(tx, &row)? {

@@ -186,6 +186,10 @@ impl Row {
 
 /// A tell job becomes one row a channel, and is gone.
 fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result<()> {
+    if claimant.rooms.is_empty() {
+        // Without a channel there is nothing for it to become; whoever has one will find it.
+        return Ok(());
+    }
     let event_seq: u32 = tx.connection.prepare_cached("SELECT event_seq FROM job WHERE id = ?1")?.query_row([job.id], |row| row.get(0))?;
     for (channel, _) in &claimant.rooms {
         tx.connection

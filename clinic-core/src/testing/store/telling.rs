@@ -6,6 +6,7 @@ use crate::{
     id::{BookingId, JobId},
     notification::{EventKind, Notice, NoticeState},
     ports::{NoticeEnding, NoticeResult, NoticeSettled},
+    retry::{MAX_LOSSES, pause_after_loss},
     timeline::EntryKind,
 };
 
@@ -13,6 +14,7 @@ checks! {
     a_tell_job_becomes_one_notice_a_channel,
     a_claimed_notice_is_held_and_a_redelivered_message_takes_it_over,
     an_expired_lease_is_taken_over_and_until_then_revokes_nothing,
+    a_notice_lost_again_and_again_rests_ever_longer_and_fails_in_the_end,
     a_sent_notice_is_recorded_with_its_receipt,
     a_failed_try_rests_and_is_made_again_under_the_same_id,
     a_notice_that_fails_for_good_is_recorded,
@@ -84,6 +86,24 @@ async fn an_expired_lease_is_taken_over_and_until_then_revokes_nothing(p: &Pract
     assert_eq!(found.len(), 1, "the other is taken over");
     assert_eq!((found[0].id, found[0].channel.as_str()), (on(&notices, "email").id, "email"), "under its id");
     assert_ne!(found[0].token, on(&notices, "email").token, "and a new token");
+}
+
+async fn a_notice_lost_again_and_again_rests_ever_longer_and_fails_in_the_end(p: &Practice) {
+    let (id, told) = p.confirmed(0).await;
+    let log = notifier(&[("log", 1)]);
+    let first = p.notices_as(&log, told, false).await.remove(0);
+    for losses in 1..=MAX_LOSSES {
+        let pause = pause_after_loss(losses);
+        if !pause.is_zero() {
+            assert!(p.notices_as(&log, told, true).await.is_empty(), "after loss {losses} it rests");
+            p.advance(pause);
+        }
+        let again = p.notices_as(&log, told, true).await;
+        assert_eq!((again.len(), again[0].id, again[0].tries), (1, first.id, 0), "loss {losses} spends no try");
+    }
+    assert!(p.notices_as(&log, told, true).await.is_empty(), "one loss too many");
+    let row = p.ledger(id).await.pop().expect("the ledger has a row");
+    assert_eq!((row.state, row.code.as_deref()), (NoticeState::Failed, Some("processing_failed")), "it is given up, and why");
 }
 
 async fn a_sent_notice_is_recorded_with_its_receipt(p: &Practice) {

@@ -1,1 +1,17 @@
-//! tests
+//! Test harness, checker of the promises, and the suites.
+//!
+//! The harness starts a clinic on a port and a store of its own, as a child process that can be killed at any instant
+//! ([`process`]), or inside the test's process with ports of the test's own ([`in_process`]); speaks to it with one method per endpoint ([`http`]), many clients at once if need be ([`load`]); waits
+//! for conditions instead of sleeping ([`eventually`]); and holds what came of it against what was promised
+//! ([`checker`]). Another project can use it to test its own deployment: the checker needs a store's file and a log.
+
+pub mod checker;
+pub mod disk;
+pub mod eventually;
+pub mod faulty_broker;
+pub mod http;
+pub mod in_process;
+pub mod load;
+pub mod process;
+pub mod size;
+pub mod syncs;

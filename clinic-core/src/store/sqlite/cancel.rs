@@ -22,7 +22,7 @@ pub(super) fn cancel(tx: &Tx<'_>, id: BookingId) -> rusqlite::Result<Cancellatio
         booking: id,
         to: Status::Cancelled,
         reason: None,
-        attempts: None,
+        attempt: None,
         reserves: reserved || job.as_ref().is_some_and(|job| job.reserves),
         release_at: job.as_ref().and_then(Job::busy_until).unwrap_or(tx.now).max(tx.now),
     };

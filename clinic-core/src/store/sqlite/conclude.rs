@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::{
     claim::Job,
-    ending::{self, Step},
+    ending::{self, Attempted, Step},
     loss::{self, Lost},
     writer::Tx,
 };
@@ -52,7 +52,7 @@ pub(super) fn conclude(tx: &Tx<'_>, conclusion: &Conclusion) -> rusqlite::Result
         }
         Ending::ReleaseFailed(outcome) => {
             ending::entry(tx, job.booking, EntryKind::ReleaseFailed, Some(job.attempt), Some(worker), Some(outcome.as_str()), None)?;
-            ending::dead_letter(tx, job.booking, "release", outcome.as_str(), job.attempt)?;
+            ending::dead_letter(tx, job.booking, "release", outcome.as_str(), job.attempt, None)?;
             job.settle(tx)?;
             Ok(done(None))
         }
@@ -60,7 +60,6 @@ pub(super) fn conclude(tx: &Tx<'_>, conclusion: &Conclusion) -> rusqlite::Result
 }
 
 fn decide(tx: &Tx<'_>, job: &Job, worker: &str, decision: Decision, outcome: AttemptOutcome) -> rusqlite::Result<Concluded> {
-    ending::entry(tx, job.booking, EntryKind::Attempt, Some(job.attempt), Some(worker), Some(outcome.as_str()), None)?;
     let decided = Step {
         booking: job.booking,
         to: decision.into(),
@@ -68,13 +67,12 @@ fn decide(tx: &Tx<'_>, job: &Job, worker: &str, decision: Decision, outcome: Att
             Decision::Confirmed => None,
             Decision::Rejected(reason) => Some(reason),
         },
-        attempts: Some(job.attempt),
+        attempt: Some(Attempted { attempt: job.attempt, worker, outcome }),
         reserves: job.reserves,
         release_at: tx.now,
     };
     let publications = ending::step(tx, Status::Pending, &decided)?;
     job.settle(tx)?;
-    // A job whose booking is decided does not exist; should it, its entry is all that is left of it.
     Ok(publications.map_or(Concluded::Fenced, Concluded::Done))
 }
 

@@ -5,8 +5,8 @@ use rusqlite::{OptionalExtension, params};
 use super::{claim::Job, rows::Millis, writer::Tx};
 use crate::{
     booking::Status,
-    decision::Reason,
-    id::{BookingId, JobId},
+    decision::{AttemptOutcome, Reason},
+    id::{BookingId, JobId, NoticeId},
     job::JobKind,
     message::Message,
     notification::EventKind,
@@ -14,13 +14,21 @@ use crate::{
     topology::{Publication, Route},
 };
 
+/// An attempt and how it ended.
+#[derive(Clone, Copy)]
+pub(super) struct Attempted<'a> {
+    pub(super) attempt: u32,
+    pub(super) worker: &'a str,
+    pub(super) outcome: AttemptOutcome,
+}
+
 /// A step of the state machine.
-pub(super) struct Step {
+pub(super) struct Step<'a> {
     pub(super) booking: BookingId,
     pub(super) to: Status,
     pub(super) reason: Option<Reason>,
-    /// Attempts spent by now; `None` leaves the count as it is.
-    pub(super) attempts: Option<u32>,
+    /// The attempt that led to it.
+    pub(super) attempt: Option<Attempted<'a>>,
     /// Whether something was reserved for it.
     pub(super) reserves: bool,
     /// Not before then is a reservation released: somebody may still be asking for it.
@@ -28,16 +36,19 @@ pub(super) struct Step {
 }
 
 /// Takes a step: status, timeline entry, tell job, dead letter, release job. `None` when the booking is not `from` any more.
-pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step) -> rusqlite::Result<Option<Vec<Publication>>> {
+pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step<'_>) -> rusqlite::Result<Option<Vec<Publication>>> {
     let changed = tx
         .connection
         .prepare_cached(
             "UPDATE booking SET status = ?3, reason = ?4, attempts = coalesce(?5, attempts), decided_at = coalesce(decided_at, ?6), \
              reserves = max(reserves, ?7) WHERE id = ?1 AND status = ?2",
         )?
-        .execute(params![step.booking, from, step.to, step.reason, step.attempts, tx.now, step.reserves])?;
+        .execute(params![step.booking, from, step.to, step.reason, step.attempt.map(|attempt| attempt.attempt), tx.now, step.reserves])?;
     if changed == 0 {
         return Ok(None);
+    }
+    if let Some(Attempted { attempt, worker, outcome }) = step.attempt {
+        entry(tx, step.booking, EntryKind::Attempt, Some(attempt), Some(worker), Some(outcome.as_str()), None)?;
     }
     let (entry_kind, event) = match step.to {
         Status::Confirmed => (EntryKind::Confirmed, EventKind::Confirmed),
@@ -49,7 +60,7 @@ pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step) -> rusqlite::Result<O
     if let Some(reason) = step.reason.filter(|reason| reason.is_failure()) {
         let attempts =
             tx.connection.prepare_cached("SELECT attempts FROM booking WHERE id = ?1")?.query_row([step.booking], |row| row.get(0))?;
-        dead_letter(tx, step.booking, "decide", reason.as_str(), attempts)?;
+        dead_letter(tx, step.booking, "decide", reason.as_str(), attempts, None)?;
     }
     let mut publications = vec![tell(tx, step.booking, seq, event)?];
     if step.reserves && step.to != Status::Confirmed {
@@ -64,7 +75,7 @@ pub(super) fn reject(tx: &Tx<'_>, booking: BookingId, job: Option<&Job>, reason:
         booking,
         to: Status::Rejected,
         reason: Some(reason),
-        attempts: None,
+        attempt: None,
         reserves: job.is_some_and(|job| job.reserves),
         release_at: job.and_then(Job::busy_until).unwrap_or(tx.now).max(tx.now),
     };
@@ -132,10 +143,17 @@ pub(super) fn next_seq(tx: &Tx<'_>, booking: BookingId) -> rusqlite::Result<u32>
 }
 
 /// Keeps a failure for staff.
-pub(super) fn dead_letter(tx: &Tx<'_>, booking: BookingId, kind: &str, code: &str, attempts: u32) -> rusqlite::Result<()> {
+pub(super) fn dead_letter(
+    tx: &Tx<'_>,
+    booking: BookingId,
+    kind: &str,
+    code: &str,
+    attempts: u32,
+    notice: Option<NoticeId>,
+) -> rusqlite::Result<()> {
     tx.connection
-        .prepare_cached("INSERT INTO dead_letter (booking, kind, code, attempts, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![booking, kind, code, attempts, tx.now])
+        .prepare_cached("INSERT INTO dead_letter (booking, kind, code, attempts, notice, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![booking, kind, code, attempts, notice, tx.now])
         .map(drop)
 }
 

@@ -54,7 +54,13 @@ pub(super) fn void_all(tx: &Tx<'_>) -> rusqlite::Result<usize> {
         }
     }
     let notices = tx.connection.execute(
-        "UPDATE notice SET token = NULL, lease_until = NULL, due_at = ?1, next_look = ?1 WHERE state = 'pending' AND token IS NOT NULL",
+        "UPDATE notice SET losses = losses + 1, token = NULL, lease_until = NULL, due_at = ?1, next_look = ?1 \
+         WHERE state = 'pending' AND token IS NOT NULL",
+        [tx.now],
+    )?;
+    // Those that waited for one of these need wait no longer.
+    tx.connection.execute(
+        "UPDATE notice SET next_look = max(due_at, ?1) WHERE state = 'pending' AND token IS NULL AND next_look > max(due_at, ?1)",
         [tx.now],
     )?;
     tx.connection.execute("UPDATE job SET next_look = max(due_at, ?1) WHERE next_look > max(due_at, ?1)", [tx.now])?;

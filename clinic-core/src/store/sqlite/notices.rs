@@ -19,13 +19,14 @@ use crate::{
     job::JobKind,
     notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED},
     ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
+    retry::{MAX_LOSSES, pause_after_loss},
     timeline::EntryKind,
 };
 
 /// The columns of [`Row::read`], in its order.
 macro_rules! row_columns {
     () => {
-        "booking, event_seq, channel, id, job, tries, token, lease_until, due_at"
+        "booking, event_seq, channel, id, job, tries, losses, token, lease_until, due_at"
     };
 }
 
@@ -87,7 +88,7 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
         NoticeEnding::Retry(code, pause) => row.retry(tx, code, tx.now.plus(*pause))?,
         NoticeEnding::Failed(code) => {
             row.end(tx, NoticeState::Failed, 1, Some(code), None)?;
-            ending::dead_letter(tx, row.booking, "notice", code, row.tries + 1)?;
+            ending::dead_letter(tx, row.booking, "notice", code, row.tries + 1, Some(row.id))?;
         }
         NoticeEnding::Skipped(code) => row.end(tx, NoticeState::Skipped, 0, Some(code), None)?,
         NoticeEnding::Returned => row.free(tx, tx.now)?,
@@ -122,6 +123,7 @@ struct Row {
     id: NoticeId,
     job: JobId,
     tries: u32,
+    losses: u32,
     token: Option<Token>,
     lease_until: Option<Millis>,
     due_at: Option<Millis>,
@@ -136,9 +138,10 @@ impl Row {
             id: row.get(3)?,
             job: row.get(4)?,
             tries: row.get(5)?,
-            token: row.get(6)?,
-            lease_until: row.get(7)?,
-            due_at: row.get(8)?,
+            losses: row.get(6)?,
+            token: row.get(7)?,
+            lease_until: row.get(8)?,
+            due_at: row.get(9)?,
         })
     }
 
@@ -186,6 +189,10 @@ impl Row {
 
 /// A tell job becomes one row a channel, and is gone.
 fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result<()> {
+    if claimant.rooms.is_empty() {
+        // Without a channel there is nothing for it to become; whoever has one will find it.
+        return Ok(());
+    }
     let event_seq: u32 = tx.connection.prepare_cached("SELECT event_seq FROM job WHERE id = ?1")?.query_row([job.id], |row| row.get(0))?;
     for (channel, _) in &claimant.rooms {
         tx.connection
@@ -226,6 +233,8 @@ fn grant(
         }
         if has_later(tx, &row)? {
             row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?;
+            // Whichever waited for it is due now; the next sweep finds it.
+            wake_later(tx, &row)?;
             continue;
         }
         if let Some(until) = settle_older(tx, &row)? {
@@ -234,13 +243,33 @@ fn grant(
             look_not_before(tx, &row, until)?;
             continue;
         }
+        if row.token.is_some() && !lose(tx, &row)? {
+            continue;
+        }
         if rooms.take(&row.channel) {
             granted.extend(lease(tx, claimant, &row)?);
-        } else if row.token.is_some() {
-            row.free(tx, tx.now)?;
         }
     }
     Ok(granted)
+}
+
+/// Takes a notice from a holder that is gone, as with jobs: at once the first times, then after growing pauses, and in the
+/// end not again, so that a notice which ends its notifier does not do so for ever. Whether it may be sent now.
+fn lose(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<bool> {
+    let losses = row.losses + 1;
+    if losses > MAX_LOSSES {
+        let code = Reason::ProcessingFailed.as_str();
+        row.end(tx, NoticeState::Failed, 0, Some(code), None)?;
+        ending::dead_letter(tx, row.booking, "notice", code, row.tries, Some(row.id))?;
+        wake_later(tx, row)?;
+        return Ok(false);
+    }
+    let due = tx.now.plus(pause_after_loss(losses));
+    row.free(tx, due)?;
+    tx.connection
+        .prepare_cached("UPDATE notice SET losses = ?4 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3")?
+        .execute(params![row.booking, row.event_seq, row.channel, losses])?;
+    Ok(due <= tx.now)
 }
 
 /// Whether a later event of the booking is on the same channel already.

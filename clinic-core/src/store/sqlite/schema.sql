@@ -114,6 +114,8 @@ CREATE TABLE notice (
     job         BLOB    NOT NULL,
     state       TEXT    NOT NULL CHECK (state IN ('pending', 'sent', 'failed', 'skipped')),
     tries       INTEGER NOT NULL DEFAULT 0,
+    -- How often its holder was lost while sending it; spends no try.
+    losses      INTEGER NOT NULL DEFAULT 0,
     code        TEXT,
     receipt     TEXT,
     -- Its place in the timeline once settled.

@@ -211,7 +211,7 @@ impl Run {
                 let surely_not = matches!(
                     error.sqlite_error_code(),
                     Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::ReadOnly)
-                );
+                ) || is_refused_write(&error);
                 if surely_not { Commit::NotDone(error.to_string()) } else { Commit::Unknown(error.to_string()) }
             }
         }
@@ -241,4 +241,10 @@ impl Run {
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
+}
+
+/// A write that the system refused: the file system was remounted read-only, a quota or a size limit was met. The commit's
+/// frame comes last and counts only when whole, so nothing was committed. A failed sync is another error.
+fn is_refused_write(error: &rusqlite::Error) -> bool {
+    error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_WRITE)
 }

@@ -1,0 +1,43 @@
+//! What the README shows is run: its blocks marked `sh readme-test`, in order, in a fresh folder, against a clinic.
+
+use std::process::Command;
+
+use clinic_tests::{disk, process::Setup};
+
+/// The fenced blocks whose info string is `sh readme-test`.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "```sh readme-test" {
+            blocks.push(lines.by_ref().take_while(|line| line.trim() != "```").map(|line| format!("{line}\n")).collect());
+        }
+    }
+    blocks
+}
+
+#[test]
+fn only_marked_blocks_are_run() {
+    let text = "a\n```sh\nrm -rf /\n```\n```sh readme-test\necho 1\necho 2\n```\nb\n```sh readme-test\necho 3\n```\n";
+    assert_eq!(blocks(text), ["echo 1\necho 2\n", "echo 3\n"]);
+}
+
+#[test]
+fn the_readmes_commands_work() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let blocks = blocks(&text);
+    assert!(!blocks.is_empty(), "the README has no block marked ```sh readme-test");
+    // As a newcomer finds it, but for the port and the luck.
+    let setup = Setup::new().set("CLINIC_SIM_DELAY", "2s..5s");
+    let clinic = setup.start();
+    let folder = disk::folder();
+    // One shell for all blocks, so that a variable set in one is there in the next.
+    let script = blocks.concat().replace("127.0.0.1:8080", &clinic.http().address()).replace("localhost:8080", &clinic.http().address());
+    let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{script}\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    for shown in ["pending", "confirmed", "slot_taken", "notice_sent"] {
+        assert!(said.contains(shown), "the README's commands do not show {shown:?}:\n{said}");
+    }
+}

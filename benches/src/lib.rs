@@ -1,1 +1,16 @@
-//! benches
+//! The limits that the clinic is measured against, and how. In reading order: [`disk`], [`template`] (who asks for what),
+//! [`generator`], [`echo`] (the limit), [`ward`] (existing bookings), [`serve`] and [`process`] (the servers' two sides),
+//! [`lab`], [`measure`], [`figure`], [`report`], [`command`].
+
+pub mod command;
+pub mod disk;
+pub mod echo;
+pub mod figure;
+pub mod generator;
+pub mod lab;
+pub mod measure;
+pub mod process;
+pub mod report;
+pub mod serve;
+pub mod template;
+pub mod ward;

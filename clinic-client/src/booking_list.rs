@@ -1,0 +1,87 @@
+use chrono::{DateTime, SecondsFormat, Utc};
+use clinic_core::{api::BookingPage, booking::Status};
+use reqwest::Method;
+
+use crate::{call::Call, client::Client, error::Error};
+
+/// A list of bookings, about to be asked for. Filters add up; the order is (`datetime`, `id`).
+#[derive(Clone, Debug)]
+#[must_use = "nothing is asked before send()"]
+pub struct ListBookings<'a> {
+    client: &'a Client,
+    doctor: Option<String>,
+    patient: Option<String>,
+    status: Option<Status>,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl<'a> ListBookings<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client, doctor: None, patient: None, status: None, from: None, to: None, limit: None, cursor: None }
+    }
+
+    /// Of this doctor.
+    pub fn doctor(mut self, id: impl Into<String>) -> Self {
+        self.doctor = Some(id.into());
+        self
+    }
+
+    /// Of this patient.
+    pub fn patient(mut self, id: impl Into<String>) -> Self {
+        self.patient = Some(id.into());
+        self
+    }
+
+    /// In this status.
+    pub const fn status(mut self, status: Status) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// Starting then or later.
+    pub const fn from(mut self, from: DateTime<Utc>) -> Self {
+        self.from = Some(from);
+        self
+    }
+
+    /// Starting before.
+    pub const fn to(mut self, to: DateTime<Utc>) -> Self {
+        self.to = Some(to);
+        self
+    }
+
+    /// At most so many a page, 1-200; 50 unless set.
+    pub const fn limit(mut self, limit: u32) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Goes on behind a page: its `next_cursor`.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+
+    /// Asks for one page.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn send(self) -> Result<BookingPage, Error> {
+        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let parameters = [
+            ("doctor_id", self.doctor),
+            ("patient_id", self.patient),
+            ("status", self.status.map(|status| status.to_string())),
+            ("from", self.from.map(time)),
+            ("to", self.to.map(time)),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("cursor", self.cursor),
+        ];
+        let call = Call::new(self.client, Method::GET, &["bookings"]);
+        let given = parameters.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        given.fold(call, |call, (name, value)| call.query(name, value)).send().await
+    }
+}

@@ -97,6 +97,8 @@ impl Builder {
         }
         let authorization = self.token.map(|token| bearer(&token)).transpose()?;
         let user_agent = HeaderValue::from_str(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
+        // One provider of cryptography in the whole program. One that is installed already serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .user_agent(user_agent)
             .connect_timeout(self.connect_timeout)

@@ -135,6 +135,7 @@ impl Http {
     /// When the TLS-free client cannot be built, which depends on nothing outside.
     #[must_use]
     pub fn new(address: Address, observed: Arc<Observed>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(70)).build().expect("a plain client can be built");
         Self { client, address, observed }
     }

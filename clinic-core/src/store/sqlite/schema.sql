@@ -1,8 +1,9 @@
 -- Version 1. Times are milliseconds since 1970 UTC; ids are 16-byte UUIDs; codes are text.
+-- A list of more than two is written with OR: for IN, SQLite would build a table of it at every statement.
 
 CREATE TABLE booking (
     id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
-    status       TEXT    NOT NULL CHECK (status IN ('pending', 'confirmed', 'rejected', 'cancelled')),
+    status       TEXT    NOT NULL CHECK (status = 'pending' OR status = 'confirmed' OR status = 'rejected' OR status = 'cancelled'),
     reason       TEXT,
     patient_id   TEXT,
     patient_name TEXT,
@@ -60,7 +61,7 @@ END;
 
 -- pending -> confirmed | rejected | cancelled, confirmed -> cancelled; nothing else, ever.
 CREATE TRIGGER booking_state_machine BEFORE UPDATE OF status ON booking
-    WHEN NOT (OLD.status = 'pending' AND NEW.status IN ('confirmed', 'rejected', 'cancelled')
+    WHEN NOT (OLD.status = 'pending' AND (NEW.status = 'confirmed' OR NEW.status = 'rejected' OR NEW.status = 'cancelled')
               OR OLD.status = 'confirmed' AND NEW.status = 'cancelled')
 BEGIN
     SELECT RAISE(ABORT, 'illegal_transition');
@@ -69,7 +70,7 @@ END;
 -- Work that is still to be done; a settled job is gone.
 CREATE TABLE job (
     id          BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
-    kind        TEXT    NOT NULL CHECK (kind IN ('decide', 'tell', 'release')),
+    kind        TEXT    NOT NULL CHECK (kind = 'decide' OR kind = 'tell' OR kind = 'release'),
     booking     BLOB    NOT NULL,
     -- The timeline entry to tell.
     event_seq   INTEGER,
@@ -112,7 +113,7 @@ CREATE TABLE notice (
     channel     TEXT    NOT NULL,
     id          BLOB    NOT NULL CHECK (length(id) = 16),
     job         BLOB    NOT NULL,
-    state       TEXT    NOT NULL CHECK (state IN ('pending', 'sent', 'failed', 'skipped')),
+    state       TEXT    NOT NULL CHECK (state = 'pending' OR state = 'sent' OR state = 'failed' OR state = 'skipped'),
     tries       INTEGER NOT NULL DEFAULT 0,
     -- How often its holder was lost while sending it; spends no try.
     losses      INTEGER NOT NULL DEFAULT 0,
@@ -134,7 +135,7 @@ CREATE INDEX notice_next_look ON notice (channel, next_look) WHERE state = 'pend
 CREATE TABLE dead_letter (
     id          INTEGER PRIMARY KEY,
     booking     BLOB    NOT NULL,
-    kind        TEXT    NOT NULL CHECK (kind IN ('decide', 'notice', 'release')),
+    kind        TEXT    NOT NULL CHECK (kind = 'decide' OR kind = 'notice' OR kind = 'release'),
     code        TEXT    NOT NULL,
     attempts    INTEGER NOT NULL,
     notice      BLOB,

@@ -52,3 +52,5 @@ pub mod availability;
 pub mod channel;
 #[cfg(feature = "engine")]
 pub mod clinic;
+#[cfg(feature = "testing")]
+pub mod testing;

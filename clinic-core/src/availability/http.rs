@@ -85,6 +85,8 @@ impl HttpAvailability {
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             return Err(HttpAvailabilityError::Url);
         }
+        // One provider of cryptography in the whole program. One that is installed already serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .timeout(timeout)
             .redirect(redirect::Policy::none())
@@ -279,6 +281,14 @@ mod tests {
         let client = HttpAvailability::new(&format!("http://user:secret@{nobody}"), Duration::from_secs(5)).unwrap();
         let Err(AvailabilityError::Transient(source)) = client.check(&request()).await else { panic!("nobody answers there") };
         assert!(!format!("{source:?}").contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn https_is_spoken_and_a_plain_server_is_not_trusted_with_it() {
+        let (server, _) = serving(ResponseTemplate::new(200).set_body_json(json!({"available": true}))).await;
+        let client = HttpAvailability::new(&server.uri().replace("http:", "https:"), Duration::from_secs(5)).unwrap();
+        assert!(matches!(client.check(&request()).await, Err(AvailabilityError::Transient(_))));
+        assert!(server.received_requests().await.unwrap().is_empty());
     }
 
     #[tokio::test]

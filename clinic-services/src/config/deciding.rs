@@ -98,17 +98,6 @@ impl Deciding {
         Ok(RetryPolicy::new(self.retries, self.retry_base, self.retry_factor, self.retry_jitter)?)
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        match &self.availability {
-            AvailabilityUrl::Http(url) if url.starts_with("https:") => Err(ConfigError::NotBuiltIn {
-                variable: "CLINIC_AVAILABILITY",
-                what: "TLS for calling an availability service",
-                instead: "an http:// URL, such as that of a proxy beside the clinic",
-            }),
-            AvailabilityUrl::Simulated | AvailabilityUrl::Http(_) => Ok(()),
-        }
-    }
-
     pub(super) fn apply(&self, settings: &mut Settings) -> Result<(), ConfigError> {
         settings.retry = self.retry()?;
         settings.attempt_timeout = self.attempt_timeout;

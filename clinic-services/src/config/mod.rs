@@ -178,7 +178,6 @@ impl Config {
         self.serving.check()?;
         self.storing.check()?;
         self.brokering.check()?;
-        self.deciding.check()?;
         self.telling.check()?;
         self.logging.env_filter()?;
         let mut settings = Settings::default();
@@ -251,7 +250,7 @@ mod tests {
     fn what_is_not_built_in_is_named() {
         assert!(refused(&["--broker", "amqp://localhost"]).contains("no RabbitMQ adapter"));
         assert!(refused(&["--store", "postgres://localhost/clinic"]).contains("no PostgreSQL adapter"));
-        assert!(refused(&["--availability", "https://calendar.example.org/check"]).contains("no TLS"));
+        assert!(config(&["--availability", "https://calendar.example.org/check"]).settings().is_ok());
         assert!(refused(&["--channels", "log,email"]).contains("no e-mail channel"));
         assert!(refused(&["--channels", "webhook"]).contains("no webhook channel"));
         assert!(refused(&["--channels", "log,log"]).contains("twice"));

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
+    ending,
     rows::{self, Millis},
     writer::Tx,
 };
@@ -12,6 +13,7 @@ use crate::{
     job::JobKind,
     ports::{Acceptance, Keyed, NewBooking},
     request::IdempotencyKey,
+    timeline::EntryKind,
 };
 
 pub(super) fn accept(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Acceptance> {
@@ -33,6 +35,10 @@ pub(super) fn accept(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Acceptan
     tx.connection
         .prepare_cached("INSERT INTO job (id, kind, booking, due_at, next_look) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![new.job, JobKind::Decide, new.id, tx.now, tx.now.plus(new.look_after)])?;
+    if let Some(rejected) = new.replay_of {
+        tx.connection.prepare_cached("UPDATE booking SET replayed_as = ?2 WHERE id = ?1")?.execute(params![rejected, new.id])?;
+        ending::entry(tx, rejected, EntryKind::Replayed, None, None, None, None)?;
+    }
     Ok(Acceptance::Accepted(booking))
 }
 

@@ -84,20 +84,22 @@ pub(super) fn claim(tx: &Tx<'_>, claimant: &Claimant, request: &ClaimRequest) ->
 
 pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &Claimant, limit: usize) -> rusqlite::Result<Overdue> {
     let mut overdue = Overdue::default();
-    for kind in [JobKind::Decide, JobKind::Release] {
-        let room = limit.saturating_sub(overdue.leases.len());
-        let ids: Vec<JobId> = tx
-            .connection
-            .prepare_cached("SELECT id FROM job WHERE kind = ?1 AND next_look <= ?2 ORDER BY next_look LIMIT ?3")?
-            .query_map(params![kind, tx.now, room as i64], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        for id in ids {
-            let Some(job) = Job::find(tx, id)? else { continue };
-            match take(tx, claimant, job, false)? {
-                Claim::Won(lease) => overdue.leases.push(*lease),
-                Claim::Ended(publications) => overdue.publications.extend(publications),
-                Claim::Gone | Claim::Held | Claim::NotDue(_) => {}
-            }
+    // One line for both kinds, each read in the order of its index: decide jobs in plenty must not keep releases waiting for ever.
+    let ids: Vec<JobId> = tx
+        .connection
+        .prepare_cached(
+            "SELECT id FROM (SELECT * FROM (SELECT id, next_look FROM job WHERE kind = ?1 AND next_look <= ?3 ORDER BY next_look LIMIT ?4) \
+             UNION ALL SELECT * FROM (SELECT id, next_look FROM job WHERE kind = ?2 AND next_look <= ?3 ORDER BY next_look LIMIT ?4)) \
+             ORDER BY next_look LIMIT ?4",
+        )?
+        .query_map(params![JobKind::Decide, JobKind::Release, tx.now, limit as i64], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for id in ids {
+        let Some(job) = Job::find(tx, id)? else { continue };
+        match take(tx, claimant, job, false)? {
+            Claim::Won(lease) => overdue.leases.push(*lease),
+            Claim::Ended(publications) => overdue.publications.extend(publications),
+            Claim::Gone | Claim::Held | Claim::NotDue(_) => {}
         }
     }
     Ok(overdue)

@@ -1,6 +1,6 @@
 //! The store in one SQLite file: one writer with group commit, a few readers that never wait for it.
 //!
-//! Several processes on one host may share the file; they take turns to write (see [`turn`]).
+//! Several processes on one host may share the file; they take turns to write (see `turn`).
 
 mod accept;
 mod cancel;

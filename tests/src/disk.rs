@@ -169,7 +169,8 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        if let Err(error) = tool("umount", Command::new("umount").arg(&self.mount)) {
+        // Lazily: a clinic may still be dying on it.
+        if let Err(error) = tool("umount", Command::new("umount").arg("-l").arg(&self.mount)) {
             eprintln!("{} stays mounted: {error}", self.mount.display());
         }
     }

@@ -132,9 +132,11 @@ impl Http {
     /// A client of the clinic at an address, which writes down what it sees.
     ///
     /// # Panics
-    /// When the TLS-free client cannot be built, which depends on nothing outside.
+    /// When the client cannot be built, which depends on nothing outside.
     #[must_use]
     pub fn new(address: Address, observed: Arc<Observed>) -> Self {
+        // The client may speak TLS and asks for a provider of cryptography, though nothing here uses it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(70)).build().expect("a plain client can be built");
         Self { client, address, observed }
     }

@@ -8,7 +8,6 @@
 pub mod checker;
 pub mod disk;
 pub mod eventually;
-pub mod faulty_broker;
 pub mod http;
 pub mod in_process;
 pub mod load;

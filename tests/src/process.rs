@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -92,6 +92,7 @@ pub struct Setup {
     observed: Arc<Observed>,
     address: Address,
     minds_file_limit: bool,
+    reader: Arc<Reader>,
     // Removed with the last clone.
     _folder: Arc<TempDir>,
 }
@@ -108,6 +109,7 @@ impl Setup {
             observed: Arc::default(),
             address: Address::default(),
             minds_file_limit: true,
+            reader: Arc::default(),
             _folder: Arc::new(folder),
         };
         setup
@@ -144,6 +146,16 @@ impl Setup {
     pub const fn minding_no_file_limit(mut self) -> Self {
         self.minds_file_limit = false;
         self
+    }
+
+    /// Whoever reads the notices stops: once the pipe is full, none can be written.
+    pub fn stop_reading(&self) {
+        self.reader.set(true);
+    }
+
+    /// Whoever reads the notices goes on.
+    pub fn go_on_reading(&self) {
+        self.reader.set(false);
     }
 
     /// Another process on the same store, with a port of its own and the same log.
@@ -201,8 +213,13 @@ impl Setup {
         let readers = [
             child.stdout.take().map(|stdout| {
                 std::thread::spawn({
-                    let observed = self.observed.clone();
-                    move || whole_lines(stdout, |line| observed.line(line))
+                    let (observed, reader) = (self.observed.clone(), self.reader.clone());
+                    move || {
+                        whole_lines(stdout, |line| {
+                            observed.line(line);
+                            reader.wait();
+                        });
+                    }
                 })
             }),
             child.stderr.take().map(|stderr| {
@@ -278,6 +295,25 @@ impl Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Whoever reads the notices, and whether they have stopped.
+#[derive(Debug, Default)]
+struct Reader {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Reader {
+    fn set(&self, stopped: bool) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_while(stopped, |stopped| *stopped));
     }
 }
 
@@ -396,6 +432,7 @@ impl ClinicProcess {
     }
 
     fn drain(&mut self) {
+        self.setup.reader.set(false);
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }

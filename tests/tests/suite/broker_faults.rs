@@ -3,15 +3,31 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use clinic_core::{api::BookRequest, availability::Simulated, ports::Broker};
-use clinic_tests::{
-    checker::Expected,
-    eventually::eventually,
-    faulty_broker::{Fault, FaultyBroker},
-    in_process::ClinicInProcess,
-    load::day,
-    size::sized,
-};
+use clinic_core::{api::BookRequest, availability::Simulated, broker::EmbeddedBroker, ports::Broker, testing::FaultyBroker};
+use clinic_tests::{checker::Expected, eventually::eventually, in_process::ClinicInProcess, load::day, size::sized};
+
+/// What is wrong with the broker.
+#[derive(Clone, Copy)]
+enum Fault {
+    None,
+    Full,
+    Closed,
+    LosesEverySecond,
+    DeliversTwice,
+}
+
+impl Fault {
+    fn befall(self, broker: &FaultyBroker) {
+        broker.set_full(matches!(self, Self::Full));
+        broker.set_closed(matches!(self, Self::Closed));
+        broker.lose_every(if matches!(self, Self::LosesEverySecond) { 2 } else { 0 });
+        broker.repeat(u32::from(matches!(self, Self::DeliversTwice)));
+    }
+}
+
+fn broker() -> Arc<FaultyBroker> {
+    Arc::new(FaultyBroker::new(Arc::new(EmbeddedBroker::default())))
+}
 
 fn request(number: i32) -> BookRequest {
     BookRequest {
@@ -23,12 +39,17 @@ fn request(number: i32) -> BookRequest {
 }
 
 async fn decided_and_told_in_spite_of(faults: &[Fault]) {
-    let bookings = sized(300, 5_000);
-    let broker = Arc::new(FaultyBroker::new(faults[0]));
+    let (bookings, stage) = (sized(300, 5_000), sized(300, 5_000) / faults.len() as i32);
+    let broker = broker();
+    faults[0].befall(&broker);
     let simulated = Simulated::new(Duration::ZERO..=Duration::from_millis(20), 0.8, 0.0, None);
     let clinic = ClinicInProcess::start(|builder| builder.broker(Arc::clone(&broker) as Arc<dyn Broker>).availability(simulated)).await;
     for number in 0..bookings {
-        broker.set(faults[number as usize * faults.len() / bookings as usize]);
+        if number % stage == 0
+            && let Some(fault) = faults.get((number / stage) as usize)
+        {
+            fault.befall(&broker);
+        }
         let booking = clinic.book(&request(number)).await;
         if number % 10 == 0 {
             clinic.cancel(booking.id).await;
@@ -38,6 +59,9 @@ async fn decided_and_told_in_spite_of(faults: &[Fault]) {
     let report = clinic.finish(&Expected::finished().kills_only()).await;
     report.assert_clean();
     assert_eq!(report.accepted_seen, bookings as usize);
+    if matches!(faults, [Fault::LosesEverySecond]) {
+        assert!(broker.lost() >= bookings as u64 / 2, "only {} messages were lost", broker.lost());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,23 +76,34 @@ async fn a_broker_that_is_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_loses_every_second_message() {
-    decided_and_told_in_spite_of(&[Fault::Losing]).await;
+    decided_and_told_in_spite_of(&[Fault::LosesEverySecond]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_delivers_twice() {
-    decided_and_told_in_spite_of(&[Fault::Doubling]).await;
+    decided_and_told_in_spite_of(&[Fault::DeliversTwice]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_comes_and_goes() {
-    decided_and_told_in_spite_of(&[Fault::None, Fault::Closed, Fault::None, Fault::Full, Fault::Losing, Fault::Closed, Fault::None]).await;
+    decided_and_told_in_spite_of(&[
+        Fault::None,
+        Fault::Closed,
+        Fault::None,
+        Fault::Full,
+        Fault::LosesEverySecond,
+        Fault::Closed,
+        Fault::None,
+    ])
+    .await;
 }
 
 /// Whoever waits for a decision hears of it from the store when the broker is silent.
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_needs_no_broker() {
-    let broker: Arc<dyn Broker> = Arc::new(FaultyBroker::new(Fault::Closed));
+    let broker = broker();
+    broker.set_closed(true);
+    let broker: Arc<dyn Broker> = broker;
     let simulated = Simulated::new(Duration::ZERO..=Duration::ZERO, 1.0, 0.0, None);
     let clinic = ClinicInProcess::start(|builder| builder.broker(broker).availability(simulated)).await;
     let booking = clinic.book(&request(0)).await;

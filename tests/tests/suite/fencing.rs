@@ -2,21 +2,13 @@
 
 use std::time::Duration;
 
+use crate::{count, visit};
 use clinic_tests::{
     checker::Expected,
     eventually::eventually,
     load::{Load, day},
     process::Setup,
 };
-use rusqlite::{Connection, OpenFlags};
-
-use crate::visit;
-
-fn count(setup: &Setup, what: &str) -> i64 {
-    let store = Connection::open_with_flags(setup.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    store.busy_timeout(Duration::from_secs(5)).unwrap();
-    store.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
-}
 
 /// One process is frozen with attempts in its hands; another takes them over once their leases have run out.
 #[tokio::test(flavor = "multi_thread")]

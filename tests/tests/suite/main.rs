@@ -21,11 +21,21 @@ mod readme;
 mod starting;
 mod stopping;
 mod store_trouble;
+mod telling;
 
 use chrono::{DateTime, Utc};
+use clinic_tests::process::Setup;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
 /// A request of a patient for a doctor's time.
 fn visit(patient: &str, doctor: &str, start: DateTime<Utc>) -> Value {
     json!({ "patient_id": patient, "doctor_id": doctor, "datetime": start.to_rfc3339() })
+}
+
+/// How many rows there are of what follows `FROM`.
+fn count(setup: &Setup, what: &str) -> i64 {
+    let store = Connection::open_with_flags(setup.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    store.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    store.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
 }

@@ -8,13 +8,11 @@ use clinic_tests::{
     load::{Load, day},
     process::Setup,
 };
-use rusqlite::{Connection, OpenFlags};
 
-use crate::visit;
+use crate::{count, visit};
 
 fn held(setup: &Setup) -> i64 {
-    let store = Connection::open_with_flags(setup.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    store.query_row("SELECT count(*) FROM job WHERE token IS NOT NULL", [], |row| row.get(0)).unwrap()
+    count(setup, "job WHERE token IS NOT NULL")
 }
 
 #[tokio::test(flavor = "multi_thread")]

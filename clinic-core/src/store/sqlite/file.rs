@@ -95,11 +95,14 @@ pub(super) fn open(path: &Path, clock: &dyn Clock, options: SqliteOptions) -> Re
         if lost > 0 {
             tracing::info!(leases = lost, "voided the leases of processes that are gone");
         }
-        // Nothing is claimed before this returns, so it does not matter who is first in the moment between the two locks.
+    }
+    // The turn goes first: whoever takes the exclusive lock in the moment between the two locks wants it next, and we then
+    // wait for them. Nothing is claimed before this returns, so what they void is no work of ours.
+    drop(held);
+    if alone {
         process_lock.unlock().map_err(file)?;
         process_lock.lock_shared().map_err(file)?;
     }
-    drop(held);
     Ok(Opened { connection, turn, process_lock })
 }
 

@@ -216,6 +216,37 @@ fn several_may_start_on_a_new_file_at_once() {
 }
 
 #[test]
+fn two_that_start_at_once_never_wait_for_each_other() {
+    let place = Place::new();
+    let stop = tokio_util::sync::CancellationToken::new();
+    // Takes the exclusive lock the moment it is let go and then wants the turn, as another start does.
+    std::thread::spawn({
+        let (lock, turn) = (std::fs::File::create(file::beside(&place.path, ".lock")).unwrap(), Turn::open(&place.path).unwrap());
+        let stop = stop.clone();
+        move || {
+            while !stop.is_cancelled() {
+                if lock.try_lock().is_ok() {
+                    drop(turn.take().unwrap());
+                    lock.unlock().unwrap();
+                }
+            }
+        }
+    });
+    let (opened, answer) = std::sync::mpsc::channel();
+    let path = place.path.clone();
+    std::thread::spawn(move || {
+        for _ in 0..20 {
+            let _ = opened.send(SqliteStore::open(&path, Arc::new(SystemClock), SqliteOptions::default()).map(drop));
+        }
+    });
+    for start in 0..20 {
+        let opened = answer.recv_timeout(Duration::from_secs(20));
+        assert!(matches!(opened, Ok(Ok(()))), "start {start}: {opened:?}");
+    }
+    stop.cancel();
+}
+
+#[test]
 fn a_file_of_a_newer_release_and_a_foreign_file_are_refused() {
     let place = Place::new();
     drop(place.open());

@@ -1,0 +1,38 @@
+//! How well a clinic is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codes::codes;
+
+codes! {
+    /// How well the clinic is.
+    pub enum HealthStatus {
+        /// All is well.
+        Ok = "ok",
+        /// It serves, slower or less than it should.
+        Degraded = "degraded",
+        /// It cannot serve.
+        Down = "down",
+    }
+}
+
+/// Answer of `GET /health` and `/health/ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct Health {
+    /// `ok` or `degraded`; `down` from `/health/ready` alone.
+    pub status: HealthStatus,
+    /// The store: `ok` or what is wrong.
+    pub store: String,
+    /// The broker: `ok` or what is wrong.
+    pub broker: String,
+}
+
+impl Health {
+    /// How well it is.
+    #[must_use]
+    pub const fn new(status: HealthStatus, store: String, broker: String) -> Self {
+        Self { status, store, broker }
+    }
+}

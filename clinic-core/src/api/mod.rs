@@ -1,0 +1,16 @@
+//! The JSON contract, shared by server and client. The only serialisable twin of the domain.
+
+mod booking;
+mod health;
+mod problem;
+mod request;
+mod timeline;
+mod utc;
+
+pub use self::{
+    booking::{BookingPage, BookingView, NoticeView},
+    health::{Health, HealthStatus},
+    problem::{FieldError, Problem, ProblemCode},
+    request::{BadBody, BookRequest, ContactBody},
+    timeline::{TimelineEvent, TimelineView},
+};

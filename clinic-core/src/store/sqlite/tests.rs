@@ -120,6 +120,31 @@ async fn a_failing_command_takes_nobody_with_it() {
     assert_eq!(at, 0, "what the failing command had written is undone");
 }
 
+#[tokio::test]
+async fn a_command_that_panics_is_undone_and_the_writer_goes_on() {
+    let place = Place::new();
+    let store = place.open();
+    let panicking = store.work(|tx| {
+        writer::touch(tx)?;
+        if true { panic!("a fault") } else { Ok(()) }
+    });
+    assert!(matches!(panicking.await, Err(StoreError::Corrupt(_))));
+    let at: i64 = file::connect(&place.path).unwrap().query_row("SELECT at FROM probe", [], |row| row.get(0)).unwrap();
+    assert_eq!(at, 0, "what it had written is undone");
+    assert!(accepted(&store, &booking(0)).await);
+}
+
+#[tokio::test]
+async fn reads_that_panic_leave_their_connections_to_others() {
+    let place = Place::new();
+    let store = place.open();
+    for _ in 0..8 {
+        let panicking = store.readers.read(|_| if true { panic!("a fault") } else { Ok(()) });
+        assert!(matches!(panicking.await, Err(StoreError::Corrupt(_))));
+    }
+    assert!(store.bookings(&[booking(0).id]).await.unwrap().is_empty());
+}
+
 fn touch_twice(tx: &writer::Tx<'_>) -> rusqlite::Result<()> {
     writer::touch(tx)?;
     writer::touch(tx)

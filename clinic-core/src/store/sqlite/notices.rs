@@ -96,6 +96,19 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
     wake_later(tx, &row).map(NoticeSettled::Done)
 }
 
+/// Takes every notice from its holder: all of them are gone. Returns how many were held.
+pub(super) fn lose_all(tx: &Tx<'_>) -> rusqlite::Result<usize> {
+    let held: Vec<Row> = tx
+        .connection
+        .prepare(concat!("SELECT ", row_columns!(), " FROM notice WHERE state = 'pending' AND token IS NOT NULL"))?
+        .query_map([], Row::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    for row in &held {
+        lose(tx, row)?;
+    }
+    Ok(held.len())
+}
+
 /// How many notices of each channel the claimant can still take.
 struct Rooms<'a>(HashMap<&'a str, usize>);
 

@@ -8,6 +8,7 @@ use crate::{
     booking::{Appointment, Contact, Language},
     job::JobKind,
     ports::SystemClock,
+    retry::MAX_LOSSES,
     slot::Slot,
     store::sqlite::turn::Turn,
 };
@@ -119,6 +120,31 @@ async fn a_failing_command_takes_nobody_with_it() {
     assert_eq!(at, 0, "what the failing command had written is undone");
 }
 
+#[tokio::test]
+async fn a_command_that_panics_is_undone_and_the_writer_goes_on() {
+    let place = Place::new();
+    let store = place.open();
+    let panicking = store.work(|tx| {
+        writer::touch(tx)?;
+        if true { panic!("a fault") } else { Ok(()) }
+    });
+    assert!(matches!(panicking.await, Err(StoreError::Corrupt(_))));
+    let at: i64 = file::connect(&place.path).unwrap().query_row("SELECT at FROM probe", [], |row| row.get(0)).unwrap();
+    assert_eq!(at, 0, "what it had written is undone");
+    assert!(accepted(&store, &booking(0)).await);
+}
+
+#[tokio::test]
+async fn reads_that_panic_leave_their_connections_to_others() {
+    let place = Place::new();
+    let store = place.open();
+    for _ in 0..8 {
+        let panicking = store.readers.read(|_| if true { panic!("a fault") } else { Ok(()) });
+        assert!(matches!(panicking.await, Err(StoreError::Corrupt(_))));
+    }
+    assert!(store.bookings(&[booking(0).id]).await.unwrap().is_empty());
+}
+
 fn touch_twice(tx: &writer::Tx<'_>) -> rusqlite::Result<()> {
     writer::touch(tx)?;
     writer::touch(tx)
@@ -203,6 +229,27 @@ async fn only_a_process_that_is_alone_voids_leases() {
     assert_ne!(again.token, lease.token);
     let timeline = third.timeline(lease.booking.id).await.unwrap().unwrap();
     assert_eq!(timeline.last().unwrap().kind.as_str(), "attempt_lost");
+}
+
+#[tokio::test]
+async fn a_notice_that_ends_the_only_process_again_and_again_fails_in_the_end() {
+    let place = Place::new();
+    let new = booking(0);
+    let store = place.open();
+    assert!(accepted(&store, &new).await);
+    assert!(matches!(store.cancel(new.id).await, Ok(Cancellation::Done(..))));
+    drop(store);
+    let notifier = NoticeClaimant::new("n".into(), Duration::from_secs(30), vec![("log".into(), 1)]);
+    for life in 0..=MAX_LOSSES {
+        let store = place.open();
+        // Its pause, if any, is over.
+        store.work(|tx| tx.connection.execute("UPDATE notice SET due_at = 0, next_look = 0 WHERE state = 'pending'", [])).await.unwrap();
+        assert_eq!(store.claim_overdue_notices(&notifier, 10).await.unwrap().len(), 1, "life {life}");
+    }
+    let store = place.open();
+    let notice = store.bookings(&[new.id]).await.unwrap().pop().unwrap().notices.pop().unwrap();
+    assert_eq!((notice.state.as_str(), notice.code.as_deref()), ("failed", Some("processing_failed")));
+    assert!(store.claim_overdue_notices(&notifier, 10).await.unwrap().is_empty());
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Commands: what waits for the writer, and how it is answered.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::oneshot;
@@ -60,9 +63,17 @@ where
         if !self.started.set() {
             return None;
         }
-        let result = (self.run)(tx);
-        let failed = result.as_ref().err().map(ToString::to_string);
-        self.result = Some(result.map_err(classify));
+        // A fault in one command is undone like any failure: the thread goes on for all others.
+        let (result, failed) = match catch_unwind(AssertUnwindSafe(|| (self.run)(tx))) {
+            Ok(Ok(done)) => (Ok(done), None),
+            Ok(Err(error)) => {
+                let failed = error.to_string();
+                (Err(classify(error)), Some(failed))
+            }
+            // The panic's own text went to standard error through the panic hook.
+            Err(_) => (Err(StoreError::Corrupt("a command panicked".into())), Some("a command panicked".to_owned())),
+        };
+        self.result = Some(result);
         failed
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Job {
     pub(super) id: JobId,
     pub(super) kind: JobKind,
     pub(super) booking: BookingId,
+    /// What a tell job tells.
+    pub(super) event_seq: Option<u32>,
     pub(super) attempt: u32,
     pub(super) losses: u32,
     pub(super) reserves: bool,
@@ -32,7 +34,7 @@ impl Job {
     pub(super) fn find(tx: &Tx<'_>, id: JobId) -> rusqlite::Result<Option<Self>> {
         tx.connection
             .prepare_cached(
-                "SELECT id, kind, booking, attempt, losses, reserves, token, worker, lease_until, due_at FROM job WHERE id = ?1",
+                "SELECT id, kind, booking, event_seq, attempt, losses, reserves, token, worker, lease_until, due_at FROM job WHERE id = ?1",
             )?
             .query_row([id], Self::read)
             .optional()
@@ -40,13 +42,9 @@ impl Job {
 
     /// The decide job of a booking, if it is still to be done.
     pub(super) fn deciding(tx: &Tx<'_>, booking: BookingId) -> rusqlite::Result<Option<Self>> {
-        tx.connection
-            .prepare_cached(
-                "SELECT id, kind, booking, attempt, losses, reserves, token, worker, lease_until, due_at \
-                 FROM job WHERE booking = ?1 AND kind = 'decide'",
-            )?
-            .query_row([booking], Self::read)
-            .optional()
+        let job: Option<JobId> =
+            tx.connection.prepare_cached("SELECT job FROM booking WHERE id = ?1")?.query_row([booking], |row| row.get(0)).optional()?;
+        job.map_or(Ok(None), |job| Self::find(tx, job))
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -54,13 +52,14 @@ impl Job {
             id: row.get(0)?,
             kind: row.get(1)?,
             booking: row.get(2)?,
-            attempt: row.get(3)?,
-            losses: row.get(4)?,
-            reserves: row.get(5)?,
-            token: row.get(6)?,
-            worker: row.get(7)?,
-            lease_until: row.get(8)?,
-            due_at: row.get(9)?,
+            event_seq: row.get(3)?,
+            attempt: row.get(4)?,
+            losses: row.get(5)?,
+            reserves: row.get(6)?,
+            token: row.get(7)?,
+            worker: row.get(8)?,
+            lease_until: row.get(9)?,
+            due_at: row.get(10)?,
         })
     }
 

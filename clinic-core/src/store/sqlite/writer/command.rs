@@ -34,7 +34,7 @@ impl Started {
 }
 
 pub(super) trait Command: Send {
-    /// Runs it and keeps what it answers. What it failed with, if it did.
+    /// Runs it and keeps what it answers; may be called again after a rollback. What it failed with, if it did.
     fn run(&mut self, tx: &Tx<'_>) -> Option<String>;
     /// Answers once the commit has ended.
     fn answer(self: Box<Self>, commit: &Commit);
@@ -43,6 +43,7 @@ pub(super) trait Command: Send {
 pub(super) struct Typed<T, F> {
     run: F,
     started: Started,
+    begun: bool,
     result: Option<Result<T, StoreError>>,
     caller: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -50,7 +51,7 @@ pub(super) struct Typed<T, F> {
 impl<T, F> Typed<T, F> {
     pub(super) fn new(run: F, started: Started) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (caller, answer) = oneshot::channel();
-        (Self { run, started, result: None, caller }, answer)
+        (Self { run, started, begun: false, result: None, caller }, answer)
     }
 }
 
@@ -60,9 +61,10 @@ where
     F: FnMut(&Tx<'_>) -> rusqlite::Result<T> + Send,
 {
     fn run(&mut self, tx: &Tx<'_>) -> Option<String> {
-        if !self.started.set() {
+        if !self.begun && !self.started.set() {
             return None;
         }
+        self.begun = true;
         // A fault in one command is undone like any failure: the thread goes on for all others.
         let (result, failed) = match catch_unwind(AssertUnwindSafe(|| (self.run)(tx))) {
             Ok(Ok(done)) => (Ok(done), None),

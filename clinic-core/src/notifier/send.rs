@@ -48,17 +48,18 @@ impl Sending {
 
     /// Sends and settles.
     pub(super) async fn send(&self, notice: &Notice, outlet: &Outlet) {
-        let channel = &outlet.channel;
         let lease = self.notifier.outlets.lease(self.notifier.settings.lease);
         let claimed = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.token).map(|(at, _)| *at);
         // A process that slept past its lease must not speak: another may have told something newer meanwhile.
-        let ending = if claimed.is_some_and(|at| at.elapsed() + channel.timeout() > lease) {
+        let ending = if claimed.is_some_and(|at| at.elapsed() + outlet.timeout > lease) {
             NoticeEnding::Returned
         } else {
-            let sent = timeout(channel.timeout(), AssertUnwindSafe(channel.send(notice)).catch_unwind()).await;
+            // In a block of its own: a port may panic before it has made its future.
+            let send = AssertUnwindSafe(async { outlet.channel.send(notice).await }).catch_unwind();
+            let sent = timeout(outlet.timeout, send).await;
             crash_point!("sent");
             match sent {
-                Ok(Ok(Ok(receipt))) => NoticeEnding::Sent(receipt.reference),
+                Ok(Ok(Ok(receipt))) => NoticeEnding::Sent(receipt.kept()),
                 Ok(Ok(Err(ChannelError::Skip { code }))) => NoticeEnding::Skipped(code),
                 Ok(Ok(Err(ChannelError::Permanent { code, .. }))) => NoticeEnding::Failed(code),
                 Ok(Ok(Err(ChannelError::Transient { code, retry_after, .. }))) => again(notice, outlet, code, retry_after),
@@ -126,7 +127,7 @@ impl Sending {
 }
 
 fn again(notice: &Notice, outlet: &Outlet, code: &'static str, retry_after: Option<Duration>) -> NoticeEnding {
-    match outlet.channel.retry().pause_after(notice.tries + 1, chance()) {
+    match outlet.retry.pause_after(notice.tries + 1, chance()) {
         Some(pause) => NoticeEnding::Retry(code, pause.max(retry_after.unwrap_or_default()).min(LONGEST_PAUSE)),
         None => NoticeEnding::Failed(code),
     }

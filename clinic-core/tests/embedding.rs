@@ -15,7 +15,7 @@ use chrono::Utc;
 use clinic_core::{
     api::BookRequest,
     broker::EmbeddedBroker,
-    clinic::{Builder, Clinic},
+    clinic::{Builder, Clinic, StartError},
     id::BookingId,
     notification::{Notice, NoticeState},
     ports::{
@@ -120,6 +120,40 @@ async fn a_channel_without_a_limit_is_used_and_its_receipt_is_cut_to_what_is_pro
     let receipt = notice.receipt.unwrap();
     assert!(receipt.len() == 200 && receipt.bytes().all(|byte| byte.is_ascii_graphic()), "{receipt}");
     clinic.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_channels_of_one_name_refuse_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = builder(&folder).availability(Yes).channel(Push).channel(Push).start().await.unwrap_err();
+    assert!(matches!(refused, StartError::ChannelTwice { .. }) && refused.to_string().contains("push"), "{refused}");
+}
+
+/// Spreads its pauses to before now.
+struct Wild;
+
+#[async_trait]
+impl Channel for Wild {
+    fn name(&self) -> &str {
+        "wild"
+    }
+
+    async fn send(&self, _: &Notice) -> Result<Receipt, ChannelError> {
+        Ok(Receipt::none())
+    }
+
+    fn retry(&self) -> RetryPolicy {
+        let mut policy = RetryPolicy::default();
+        policy.jitter = 5.0;
+        policy
+    }
+}
+
+#[tokio::test]
+async fn a_channel_whose_retries_cannot_be_refuses_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = builder(&folder).availability(Yes).channel(Wild).start().await.unwrap_err();
+    assert!(matches!(refused, StartError::ChannelRetry { .. }) && refused.to_string().contains("wild"), "{refused}");
 }
 
 /// As mocks do: it panics before there is a future.

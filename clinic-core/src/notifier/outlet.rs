@@ -10,7 +10,11 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::{ports::Channel, retry::RetryPolicy};
+use crate::{
+    notification::Notice,
+    ports::{Channel, ChannelError, Receipt},
+    retry::RetryPolicy,
+};
 
 /// No send may take longer: its lease is longer still, and must end some day.
 const LONGEST_SEND: Duration = Duration::from_secs(24 * 3600);
@@ -18,10 +22,10 @@ const LONGEST_SEND: Duration = Duration::from_secs(24 * 3600);
 /// A channel, what it said of itself, and the room it has.
 #[derive(Clone)]
 pub(super) struct Outlet {
-    pub(super) channel: Arc<dyn Channel>,
-    pub(super) timeout: Duration,
-    pub(super) retry: RetryPolicy,
+    channel: Arc<dyn Channel>,
     name: String,
+    timeout: Duration,
+    retry: RetryPolicy,
     permits: Arc<Semaphore>,
     size: usize,
     freed: Arc<Freed>,
@@ -52,6 +56,19 @@ impl Drop for Room {
 }
 
 impl Outlet {
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) const fn retry(&self) -> RetryPolicy {
+        self.retry
+    }
+
+    /// The channel's send. Nothing of it runs before the first poll: a port may panic before it has made its future.
+    pub(super) async fn send(&self, notice: &Notice) -> Result<Receipt, ChannelError> {
+        self.channel.send(notice).await
+    }
+
     pub(super) fn take_room(&self) -> Option<Room> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         Some(Room { outlet: self.clone(), permit: Some(permit) })

@@ -1,5 +1,7 @@
 //! Ports of a developer's own that do what nobody expects: the clinic around them goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     future::{Future, pending},
     pin::Pin,

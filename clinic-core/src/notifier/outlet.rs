@@ -10,12 +10,22 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::ports::Channel;
+use crate::{
+    notification::Notice,
+    ports::{Channel, ChannelError, Receipt},
+    retry::RetryPolicy,
+};
 
-/// A channel and the room it has.
+/// No send may take longer: its lease is longer still, and must end some day.
+const LONGEST_SEND: Duration = Duration::from_secs(24 * 3600);
+
+/// A channel, what it said of itself, and the room it has.
 #[derive(Clone)]
 pub(super) struct Outlet {
-    pub(super) channel: Arc<dyn Channel>,
+    channel: Arc<dyn Channel>,
+    name: String,
+    timeout: Duration,
+    retry: RetryPolicy,
     permits: Arc<Semaphore>,
     size: usize,
     freed: Arc<Freed>,
@@ -46,6 +56,19 @@ impl Drop for Room {
 }
 
 impl Outlet {
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) const fn retry(&self) -> RetryPolicy {
+        self.retry
+    }
+
+    /// The channel's send. Nothing of it runs before the first poll: a port may panic before it has made its future.
+    pub(super) async fn send(&self, notice: &Notice) -> Result<Receipt, ChannelError> {
+        self.channel.send(notice).await
+    }
+
     pub(super) fn take_room(&self) -> Option<Room> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         Some(Room { outlet: self.clone(), permit: Some(permit) })
@@ -66,29 +89,38 @@ impl Outlets {
         let freed = Arc::new(Freed::default());
         let mut outlets: Vec<Outlet> = Vec::new();
         for channel in channels {
-            if outlets.iter().any(|outlet| outlet.channel.name() == channel.name()) {
-                tracing::warn!(channel = channel.name(), "a second channel of this name is left out");
+            let name = channel.name().to_owned();
+            if outlets.iter().any(|outlet| outlet.name == name) {
+                tracing::warn!(channel = name, "a second channel of this name is left out");
                 continue;
             }
             let size = channel.concurrency().clamp(1, Semaphore::MAX_PERMITS);
-            outlets.push(Outlet { channel, permits: Arc::new(Semaphore::new(size)), size, freed: Arc::clone(&freed) });
+            outlets.push(Outlet {
+                timeout: channel.timeout().min(LONGEST_SEND),
+                retry: channel.retry(),
+                name,
+                permits: Arc::new(Semaphore::new(size)),
+                size,
+                freed: Arc::clone(&freed),
+                channel,
+            });
         }
         Self { outlets, freed }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Outlet> {
-        self.outlets.iter().find(|outlet| outlet.channel.name() == name)
+        self.outlets.iter().find(|outlet| outlet.name == name)
     }
 
     /// Every channel and how many sends it has room for.
     pub(super) fn rooms(&self) -> Vec<(String, usize)> {
         self.freed.was_full.store(false, Ordering::Relaxed);
-        self.outlets.iter().map(|outlet| (outlet.channel.name().to_owned(), outlet.permits.available_permits())).collect()
+        self.outlets.iter().map(|outlet| (outlet.name.clone(), outlet.permits.available_permits())).collect()
     }
 
     /// How long a notice's lease must be: no shorter than `usual`, and long enough for the slowest channel.
     pub(super) fn lease(&self, usual: Duration) -> Duration {
-        let slowest = self.outlets.iter().map(|outlet| outlet.channel.timeout()).max().unwrap_or_default();
+        let slowest = self.outlets.iter().map(|outlet| outlet.timeout).max().unwrap_or_default();
         usual.max(slowest.mul_f64(1.5))
     }
 

@@ -161,7 +161,8 @@ pub enum Claim {
     Held,
     /// Not before then: forget the message and publish again when due.
     NotDue(DateTime<Utc>),
-    /// Lost once too often: the claim rejected the booking (`processing_failed`), and this is to be told.
+    /// Lost once too often, or past its deadline: the claim rejected the booking (`processing_failed`, `deadline_passed`), and this
+    /// is to be told.
     Ended(Vec<Publication>),
 }
 

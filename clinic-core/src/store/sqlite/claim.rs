@@ -3,11 +3,13 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
+    ending,
     loss::{self, Lost},
     rows::{self, Millis},
     writer::Tx,
 };
 use crate::{
+    decision::Reason,
     id::{BookingId, JobId, Token},
     job::{JobKind, Lease},
     ports::{Claim, ClaimRequest, Claimant, Overdue},
@@ -128,6 +130,10 @@ fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, holder_is_gone: bool) -> rus
         return Ok(Claim::NotDue(job.due_at.time()));
     }
     let Some(booking) = rows::booking(tx.connection, job.booking)? else { return Ok(Claim::Gone) };
+    if job.kind == JobKind::Decide && booking.decide_by <= tx.now.time() {
+        // Too late to ask: after a long outage the answer could confirm a visit that has long been over.
+        return ending::reject(tx, job.booking, Some(&job), Reason::DeadlinePassed).map(Claim::Ended);
+    }
     let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));
     tx.connection
         .prepare_cached(

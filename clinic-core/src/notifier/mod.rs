@@ -3,7 +3,7 @@
 mod outlet;
 mod send;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use metrics::counter;
@@ -26,8 +26,10 @@ use crate::{
     worker::DRAIN,
 };
 
-/// Deliveries claimed in one write, and tell jobs expanded by one sweep.
+/// Deliveries claimed in one write.
 const BATCH: usize = 256;
+/// Overdue notices claimed by one sweep, on each channel.
+const SWEEP_BATCH: usize = 1_024;
 /// Unacknowledged deliveries. A notice that finds no room waits in the store, not in the broker.
 const PREFETCH: usize = 2_000;
 
@@ -101,13 +103,15 @@ impl Office {
         let mut ticks = interval(self.sending.notifier.settings.sweep);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut line = self.open(Duration::ZERO);
+        // Whether the last sweep left overdue notices behind.
+        let mut more = false;
         loop {
             let outlets = Arc::clone(&self.sending.notifier.outlets);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                _ = ticks.tick() => self.sweep().await,
-                () = outlets.room_again() => self.sweep().await,
+                _ = ticks.tick() => more = self.sweep().await,
+                () = outlets.room_again() => more = self.sweep().await,
                 Some(request) = self.waking.recv() => self.claim(vec![(request, None)], shutdown).await,
                 heard = line.next() => match (heard, &mut line) {
                     (Heard::Opened(Some(consumer)), _) => line = Line::Open(consumer),
@@ -118,6 +122,8 @@ impl Office {
                     // Jittered, so that a fleet does not come back at once.
                     _ => line = self.open(Duration::from_millis(200).mul_f64(1.0 + chance())),
                 },
+                // Last, so that news is told between two batches of a backlog.
+                () = ready(()), if more => more = self.sweep().await,
             }
         }
         match line {
@@ -156,14 +162,20 @@ impl Office {
         }
     }
 
-    async fn sweep(&self) {
-        match self.sending.notifier.store.claim_overdue_notices(&self.claimant(), BATCH * 4).await {
+    /// One batch; whether there may be more for those channels that have room.
+    async fn sweep(&self) -> bool {
+        match self.sending.notifier.store.claim_overdue_notices(&self.claimant(), SWEEP_BATCH).await {
             Ok(notices) => {
+                let found = notices.len();
                 crash_point!("notices_claimed");
-                counter!("clinic_notice_claims_total", "path" => "sweep").increment(notices.len() as u64);
+                counter!("clinic_notice_claims_total", "path" => "sweep").increment(found as u64);
                 self.start(notices, None);
+                found >= SWEEP_BATCH
             }
-            Err(error) => tracing::debug!(%error, "cannot look for overdue notices"),
+            Err(error) => {
+                tracing::debug!(%error, "cannot look for overdue notices");
+                false
+            }
         }
     }
 
@@ -216,3 +228,6 @@ fn gather(first: Delivery, consumer: &mut dyn Consumer) -> Vec<(ClaimRequest, Op
     }
     batch
 }
+
+#[cfg(all(test, feature = "sqlite", feature = "embedded", feature = "testing"))]
+mod tests;

@@ -83,6 +83,7 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`] says what is wrong and what to do.
     pub fn open(path: &Path, clock: Arc<dyn Clock>, options: SqliteOptions) -> Result<Self, OpenError> {
+        let path = &file::real(path);
         let opened = file::open(path, &*clock, options)?;
         let readers = Readers::open(path)?;
         let writer = Writer::start(opened.connection, opened.turn, path, clock, options)?;

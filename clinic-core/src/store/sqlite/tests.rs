@@ -252,6 +252,18 @@ async fn a_notice_that_ends_the_only_process_again_and_again_fails_in_the_end() 
     assert!(store.claim_overdue_notices(&notifier, 10).await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn one_that_comes_by_a_link_is_not_alone() {
+    let place = Place::new();
+    let first = place.open();
+    assert!(accepted(&first, &booking(0)).await);
+    assert_eq!(first.claim_overdue(&claimant(), 1).await.unwrap().leases.len(), 1);
+    let link = place.path.with_file_name("link.db");
+    std::os::unix::fs::symlink(&place.path, &link).unwrap();
+    let second = SqliteStore::open(&link, Arc::new(SystemClock), SqliteOptions::default()).unwrap();
+    assert!(second.claim_overdue(&claimant(), 1).await.unwrap().leases.is_empty(), "the first still lives");
+}
+
 #[test]
 fn several_may_start_on_a_new_file_at_once() {
     let place = Place::new();

@@ -28,14 +28,10 @@ pub(super) struct Outlet {
     retry: RetryPolicy,
     permits: Arc<Semaphore>,
     size: usize,
-    freed: Arc<Freed>,
-}
-
-/// Wakes the claiming task when a channel that was full has room again.
-#[derive(Default)]
-struct Freed {
-    was_full: AtomicBool,
-    notify: Notify,
+    /// Whether it had no room left when notices were last claimed.
+    was_full: Arc<AtomicBool>,
+    /// Wakes the claiming task when a channel that was full has room again.
+    freed: Arc<Notify>,
 }
 
 /// Room for one send, given back when dropped.
@@ -49,8 +45,8 @@ impl Drop for Room {
         drop(self.permit.take());
         let outlet = &self.outlet;
         // Half of it at least, so that a full channel costs the store one claim a batch rather than one a notice.
-        if outlet.freed.was_full.load(Ordering::Relaxed) && outlet.permits.available_permits() * 2 >= outlet.size {
-            outlet.freed.notify.notify_one();
+        if outlet.was_full.load(Ordering::Relaxed) && outlet.permits.available_permits() * 2 >= outlet.size {
+            outlet.freed.notify_one();
         }
     }
 }
@@ -79,14 +75,14 @@ impl Outlet {
 #[derive(Clone)]
 pub struct Outlets {
     outlets: Vec<Outlet>,
-    freed: Arc<Freed>,
+    freed: Arc<Notify>,
 }
 
 impl Outlets {
     /// Outlets of channels; of two with one name the first counts.
     #[must_use]
     pub fn new(channels: Vec<Arc<dyn Channel>>) -> Self {
-        let freed = Arc::new(Freed::default());
+        let freed = Arc::new(Notify::new());
         let mut outlets: Vec<Outlet> = Vec::new();
         for channel in channels {
             let name = channel.name().to_owned();
@@ -101,6 +97,7 @@ impl Outlets {
                 name,
                 permits: Arc::new(Semaphore::new(size)),
                 size,
+                was_full: Arc::default(),
                 freed: Arc::clone(&freed),
                 channel,
             });
@@ -114,8 +111,11 @@ impl Outlets {
 
     /// Every channel and how many sends it has room for.
     pub(super) fn rooms(&self) -> Vec<(String, usize)> {
-        self.freed.was_full.store(false, Ordering::Relaxed);
-        self.outlets.iter().map(|outlet| (outlet.name.clone(), outlet.permits.available_permits())).collect()
+        let room = |outlet: &Outlet| {
+            outlet.was_full.store(false, Ordering::Relaxed);
+            (outlet.name.clone(), outlet.permits.available_permits())
+        };
+        self.outlets.iter().map(room).collect()
     }
 
     /// How long a notice's lease must be: no shorter than `usual`, and long enough for the slowest channel.
@@ -126,9 +126,9 @@ impl Outlets {
 
     /// Waits until a channel that had no room left has some.
     pub(super) async fn room_again(&self) {
-        if self.outlets.iter().any(|outlet| outlet.permits.available_permits() == 0) {
-            self.freed.was_full.store(true, Ordering::Relaxed);
+        for outlet in self.outlets.iter().filter(|outlet| outlet.permits.available_permits() == 0) {
+            outlet.was_full.store(true, Ordering::Relaxed);
         }
-        self.freed.notify.notified().await;
+        self.freed.notified().await;
     }
 }

@@ -1,5 +1,7 @@
 //! Claiming decide and release jobs.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
@@ -14,6 +16,9 @@ use crate::{
     job::{JobKind, Lease},
     ports::{Claim, ClaimRequest, Claimant, Overdue},
 };
+
+/// How long work on a row that cannot be read is left alone.
+pub(super) const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
 
 /// A job's row.
 pub(super) struct Job {
@@ -78,7 +83,7 @@ impl Job {
 
 pub(super) fn claim(tx: &Tx<'_>, claimant: &Claimant, request: &ClaimRequest) -> rusqlite::Result<Claim> {
     match Job::find(tx, request.job)? {
-        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request.redelivered),
+        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request.token, request.redelivered),
         _ => Ok(Claim::Gone),
     }
 }
@@ -97,7 +102,7 @@ pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &Claimant, limit: usize) -> r
         .collect::<rusqlite::Result<_>>()?;
     for id in ids {
         let Some(job) = Job::find(tx, id)? else { continue };
-        match take(tx, claimant, job, false)? {
+        match take(tx, claimant, job, Token::generate(), false)? {
             Claim::Won(lease) => overdue.leases.push(*lease),
             Claim::Ended(publications) => overdue.publications.extend(publications),
             Claim::Gone | Claim::Held | Claim::NotDue(_) => {}
@@ -117,8 +122,18 @@ pub(super) fn hasten(tx: &Tx<'_>, jobs: &[JobId]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, holder_is_gone: bool) -> rusqlite::Result<Claim> {
+/// Leaves a job that nobody can work on alone for a while, so that it holds up no other.
+fn put_off(tx: &Tx<'_>, job: JobId) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("UPDATE job SET token = NULL, worker = NULL, lease_until = NULL, next_look = ?2 WHERE id = ?1")?
+        .execute(params![job, tx.now.plus(UNREADABLE_PAUSE)])
+        .map(drop)
+}
+
+fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, token: Token, holder_is_gone: bool) -> rusqlite::Result<Claim> {
     let job = match job.busy_until() {
+        // An earlier answer to the same request was lost.
+        Some(_) if job.token == Some(token) => job,
         Some(until) if until > tx.now && !holder_is_gone => return Ok(Claim::Held),
         Some(_) => match loss::lose(tx, job)? {
             Lost::Ended(publications) => return Ok(Claim::Ended(publications)),
@@ -129,12 +144,21 @@ fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, holder_is_gone: bool) -> rus
     if job.due_at > tx.now {
         return Ok(Claim::NotDue(job.due_at.time()));
     }
-    let Some(booking) = rows::booking(tx.connection, job.booking)? else { return Ok(Claim::Gone) };
+    let booking = match rows::booking(tx.connection, job.booking) {
+        Ok(Some(booking)) => booking,
+        Ok(None) => return Ok(Claim::Gone),
+        Err(error) if rows::is_unreadable(&error) => {
+            tracing::error!(booking = %job.booking, %error, "a booking cannot be read; its deadline will end it unless it is mended");
+            put_off(tx, job.id)?;
+            return Ok(Claim::Held);
+        }
+        Err(error) => return Err(error),
+    };
     if job.kind == JobKind::Decide && booking.decide_by <= tx.now.time() {
         // Too late to ask: after a long outage the answer could confirm a visit that has long been over.
         return ending::reject(tx, job.booking, Some(&job), Reason::DeadlinePassed).map(Claim::Ended);
     }
-    let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));
+    let until = tx.now.plus(claimant.lease);
     tx.connection
         .prepare_cached(
             "UPDATE job SET token = ?2, worker = ?3, lease_until = ?4, next_look = ?4, reserves = max(reserves, ?5) WHERE id = ?1",

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::{
-    claim::Job,
+    claim::{Job, UNREADABLE_PAUSE},
     ending,
     rows::{self, Millis},
     writer::Tx,
@@ -369,7 +369,17 @@ fn look_not_before(tx: &Tx<'_>, row: &Row, at: Millis) -> rusqlite::Result<()> {
 }
 
 fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<Option<Notice>> {
-    let Some(booking) = rows::booking(tx.connection, row.booking)? else { return Ok(None) };
+    let booking = match rows::booking(tx.connection, row.booking) {
+        Ok(Some(booking)) => booking,
+        Ok(None) => return Ok(None),
+        Err(error) if rows::is_unreadable(&error) => {
+            tracing::error!(booking = %row.booking, %error, "a booking cannot be read; its notices wait until it is mended");
+            row.store(tx)?;
+            look_not_before(tx, row, tx.now.plus(UNREADABLE_PAUSE))?;
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));
     if row.stored {
         tx.connection

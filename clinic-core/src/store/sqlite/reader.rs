@@ -10,7 +10,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-use super::{OpenError, file};
+use super::{OpenError, file, rows::is_unreadable};
 use crate::ports::StoreError;
 
 const CONNECTIONS: usize = 4;
@@ -75,9 +75,7 @@ pub(super) fn classify(error: rusqlite::Error) -> StoreError {
     use rusqlite::{Error, ErrorCode};
     match &error {
         Error::SqliteFailure(failure, _) if failure.code == ErrorCode::OperationInterrupted => StoreError::TooSlow,
-        Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..) => {
-            StoreError::Corrupt(error.into())
-        }
+        error_of_row if is_unreadable(error_of_row) => StoreError::Corrupt(error.into()),
         Error::SqliteFailure(failure, _) if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Corrupt(error.into())
         }

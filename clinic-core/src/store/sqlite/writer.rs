@@ -8,6 +8,7 @@ mod command;
 mod lanes;
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -27,7 +28,7 @@ use self::{
     command::{Command, Commit, Started, Typed},
     lanes::Lanes,
 };
-use super::{OpenError, SqliteOptions, rows::Millis, turn::Turn};
+use super::{OpenError, SqliteOptions, file::Opened, rows::Millis, turn::Turn};
 use crate::{
     crash::crash_point,
     ports::{Clock, StoreError},
@@ -67,13 +68,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(
-        mut connection: Connection,
-        turn: Turn,
-        path: &Path,
-        clock: Arc<dyn Clock>,
-        options: SqliteOptions,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn start(opened: Opened, path: &Path, clock: Arc<dyn Clock>, options: SqliteOptions) -> Result<Self, OpenError> {
+        let Opened { mut connection, turn, process_lock } = opened;
         let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
         let wal = Arc::new(AtomicU64::new(0));
         let pages = Arc::clone(&wal);
@@ -85,7 +81,15 @@ impl Writer {
             .map_err(sqlite)?;
         let checkpointer = Checkpointer::start(path, Arc::clone(&wal))?;
         let lanes = Arc::new(Lanes::new(options.waiting_accepts));
-        let run = Run { lanes: Arc::clone(&lanes), clock: Arc::clone(&clock), turn, connection, checkpointer, grace: options.grace };
+        let run = Run {
+            lanes: Arc::clone(&lanes),
+            clock: Arc::clone(&clock),
+            turn,
+            connection,
+            checkpointer,
+            grace: options.grace,
+            _process_lock: process_lock,
+        };
         let thread = std::thread::Builder::new()
             .name("clinic-writer".into())
             .spawn(move || run.run())
@@ -154,6 +158,8 @@ struct Run {
     connection: Connection,
     checkpointer: Checkpointer,
     grace: Duration,
+    /// As long as this thread may write, whoever opens the file is not alone.
+    _process_lock: File,
 }
 
 impl Run {

@@ -57,10 +57,13 @@ pub(super) fn keyed(connection: &Connection, key: &IdempotencyKey) -> rusqlite::
 
 fn too_many_pending(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<bool> {
     let Some(patient) = &new.appointment.patient_id else { return Ok(false) };
+    // Who is undecided has the visit still ahead, up to a sweep; so old bookings are not looked at, however many there are.
     let pending: u32 = tx
         .connection
-        .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM booking WHERE patient_id = ?1 AND status = 'pending' LIMIT ?2)")?
-        .query_row(params![patient, new.pending_per_patient], |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM booking WHERE patient_id = ?1 AND start_at > ?2 AND status = 'pending' LIMIT ?3)",
+        )?
+        .query_row(params![patient, tx.now, new.pending_per_patient], |row| row.get(0))?;
     Ok(pending >= new.pending_per_patient)
 }
 

@@ -35,7 +35,7 @@ CREATE TABLE booking (
 CREATE INDEX booking_held ON booking (doctor_id, start_at, end_at)
     WHERE doctor_id IS NOT NULL AND status IN ('pending', 'confirmed');
 CREATE INDEX booking_undecided ON booking (decide_by) WHERE status = 'pending';
-CREATE INDEX booking_by_patient ON booking (patient_id, status) WHERE patient_id IS NOT NULL;
+CREATE INDEX booking_by_patient ON booking (patient_id, start_at) WHERE patient_id IS NOT NULL;
 CREATE INDEX booking_by_doctor ON booking (doctor_id, start_at, id) WHERE doctor_id IS NOT NULL;
 CREATE INDEX booking_by_start ON booking (start_at, id);
 CREATE UNIQUE INDEX booking_key ON booking (key_hash) WHERE key_hash IS NOT NULL;

@@ -25,7 +25,7 @@ pub enum BuildError {
     #[error("the clinic's URL must look like http://127.0.0.1:8080")]
     Url(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The URL is of a kind that this client does not speak.
-    #[error("the clinic's URL must begin with http://; for TLS put a proxy in front of this client")]
+    #[error("the clinic's URL must begin with http:// or https://")]
     Scheme,
     /// The URL holds a user name or password.
     #[error("the clinic's URL must hold no user name or password: give the token to token()")]
@@ -89,7 +89,7 @@ impl Builder {
     /// [`BuildError`] names the setting that is wrong.
     pub fn build(self) -> Result<Client, BuildError> {
         let url = Url::parse(&self.url).map_err(|error| BuildError::Url(Box::new(error)))?;
-        if url.scheme() != "http" {
+        if !matches!(url.scheme(), "http" | "https") {
             return Err(BuildError::Scheme);
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn wrong_settings_are_named() {
         assert!(matches!(Builder::new("clinic").build(), Err(BuildError::Url(_))));
-        assert!(matches!(Builder::new("https://clinic.example").build(), Err(BuildError::Scheme)));
+        assert!(matches!(Builder::new("ftp://clinic.example").build(), Err(BuildError::Scheme)));
+        assert!(Builder::new("https://clinic.example").build().is_ok());
         assert!(matches!(Builder::new("http://a:b@clinic.example").build(), Err(BuildError::Credentials)));
         assert!(matches!(Builder::new("http://clinic.example").token("a\nb").build(), Err(BuildError::Token)));
         assert!(matches!(Builder::new("http://clinic.example").user_agent("a\nb").build(), Err(BuildError::UserAgent)));

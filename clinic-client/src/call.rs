@@ -28,7 +28,7 @@ impl<'a> Call<'a> {
     /// A call of the route made of these segments.
     pub(crate) fn new(client: &'a Client, method: Method, route: &[&str]) -> Self {
         let mut url = client.inner.url.clone();
-        url.path_segments_mut().expect("the builder takes http URLs only, which have a path").pop_if_empty().extend(route);
+        url.path_segments_mut().expect("the builder takes http and https URLs only, which have a path").pop_if_empty().extend(route);
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = &client.inner.authorization {

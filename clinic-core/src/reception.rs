@@ -116,7 +116,10 @@ impl Reception {
         let appointment = request::parse(request, self.settings.defaults).map_err(BookError::Invalid)?;
         let key =
             key.map(|key| IdempotencyKey::parse(caller, key, &appointment)).transpose().map_err(|error| BookError::Invalid(vec![error]))?;
-        if let Err(error) = request::check_time(&appointment.slot, self.clock.now(), self.settings.horizon) {
+        if let Err(mut error) = request::check_time(&appointment.slot, self.clock.now(), self.settings.horizon) {
+            if request.time_slot.is_some() {
+                error.field = "time_slot".into();
+            }
             return self.replay(key.as_ref(), error).await;
         }
         let room = self.relay.room();
@@ -125,7 +128,7 @@ impl Reception {
         let acceptance = match self.store.accept(&new).await {
             Ok(acceptance) => acceptance,
             Err(StoreError::Unknown(source)) => self.recall(&new, source).await?,
-            Err(error) => return Err(BookError::Unavailable(error)),
+            Err(error) => self.not_made(new.key.as_ref(), error).await?,
         };
         match acceptance {
             Acceptance::Accepted(booking) => {
@@ -146,7 +149,7 @@ impl Reception {
     /// A request whose time is no longer valid may still repeat one that was.
     async fn replay(&self, key: Option<&IdempotencyKey>, error: FieldError) -> Result<Booked, BookError> {
         let keyed = match key {
-            Some(key) => self.store.keyed(key).await.map_err(BookError::Unavailable)?,
+            Some(key) => self.store.keyed(key).await.map_err(BookError::OutcomeUnknown)?,
             None => None,
         };
         match keyed {
@@ -156,12 +159,24 @@ impl Reception {
         }
     }
 
+    /// This request surely booked nothing, but an earlier one with its key may have: only who can read can tell.
+    async fn not_made(&self, key: Option<&IdempotencyKey>, error: StoreError) -> Result<Acceptance, BookError> {
+        let Some(key) = key else { return Err(BookError::Unavailable(error)) };
+        match self.store.keyed(key).await {
+            Ok(Some(Keyed::Same(booking))) => Ok(Acceptance::Replayed(*booking)),
+            Ok(Some(Keyed::Other)) => Ok(Acceptance::KeyReused),
+            Ok(None) => Err(BookError::Unavailable(error)),
+            Err(_) => Err(BookError::OutcomeUnknown(error)),
+        }
+    }
+
     async fn recall(&self, new: &NewBooking, source: crate::ports::Source) -> Result<Acceptance, BookError> {
         let until = Instant::now() + RECALL_WITHIN;
         loop {
             match timeout(RECALL_WITHIN, self.store.recall(new.id)).await {
-                Ok(Ok(Some(booking))) => return Ok(Acceptance::Accepted(booking)),
-                Ok(Ok(None)) => return Err(BookError::Unavailable(StoreError::Unavailable(source))),
+                // It may have been decided meanwhile.
+                Ok(Ok(Some(booking))) => return Ok(Acceptance::Accepted(booking.as_first_answered())),
+                Ok(Ok(None)) => return self.not_made(new.key.as_ref(), StoreError::Unavailable(source)).await,
                 Ok(Err(_)) | Err(_) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
                 Ok(Err(_)) | Err(_) => return Err(BookError::OutcomeUnknown(StoreError::Unknown(source))),
             }

@@ -40,6 +40,8 @@ pub enum RetryPolicyError {
 
 /// The most retries a policy may ask for.
 pub const MAX_RETRIES: u32 = 20;
+/// No pause is longer, jitter aside, whatever the numbers: a year.
+const LONGEST_PAUSE: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Default for RetryPolicy {
     /// 3 retries after 1 s, 5 s and 25 s, each +-20 %.
@@ -54,16 +56,25 @@ impl RetryPolicy {
     /// # Errors
     /// [`RetryPolicyError`] names the number that is out of bounds.
     pub fn new(retries: u32, base: Duration, factor: f64, jitter: f64) -> Result<Self, RetryPolicyError> {
-        if retries > MAX_RETRIES {
+        let policy = Self { retries, base, factor, jitter, ..Self::default() };
+        policy.check().map(|()| policy)
+    }
+
+    /// Whether its numbers are in bounds, however they were set.
+    ///
+    /// # Errors
+    /// [`RetryPolicyError`] names the number that is not.
+    pub fn check(&self) -> Result<(), RetryPolicyError> {
+        if self.retries > MAX_RETRIES {
             return Err(RetryPolicyError::Retries);
         }
-        if !factor.is_finite() || factor < 1.0 {
+        if !self.factor.is_finite() || self.factor < 1.0 {
             return Err(RetryPolicyError::Factor);
         }
-        if !(0.0..=1.0).contains(&jitter) {
+        if !(0.0..=1.0).contains(&self.jitter) {
             return Err(RetryPolicyError::Jitter);
         }
-        Ok(Self { retries, base, factor, jitter, ..Self::default() })
+        Ok(())
     }
 
     /// The same policy with another cap on its pauses.
@@ -75,13 +86,16 @@ impl RetryPolicy {
 
     /// The pause after the failed attempt number `attempt` (from 1), or `None` when none is left.
     /// `chance` is a uniform number in `[0, 1)`.
+    ///
+    /// # Panics
+    /// When the jitter is out of the bounds that [`check`](Self::check) holds it to; a clinic does so before it starts.
     #[must_use]
     pub fn pause_after(&self, attempt: u32, chance: f64) -> Option<Duration> {
         if attempt > self.retries {
             return None;
         }
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-        let pause = (self.base.as_secs_f64() * self.factor.powi(exponent)).min(self.max.as_secs_f64());
+        let pause = (self.base.as_secs_f64() * self.factor.powi(exponent)).min(self.max.min(LONGEST_PAUSE).as_secs_f64());
         let spread = 1.0 + self.jitter * (2.0 * chance.clamp(0.0, 1.0) - 1.0);
         Some(Duration::from_secs_f64(pause * spread))
     }
@@ -110,6 +124,13 @@ mod tests {
     fn the_default_waits_1_5_and_25_seconds_and_then_gives_up() {
         let pauses: Vec<_> = (1..=4).map(|n| RetryPolicy::default().pause_after(n, 0.5)).collect();
         assert_eq!(pauses, [Some(Duration::from_secs(1)), Some(Duration::from_secs(5)), Some(Duration::from_secs(25)), None]);
+    }
+
+    #[test]
+    fn no_pause_is_longer_than_clocks_can_count() {
+        let policy = RetryPolicy { base: Duration::MAX, max: Duration::MAX, ..RetryPolicy::default() };
+        assert_eq!(policy.check(), Ok(()));
+        assert!(policy.pause_after(3, 0.99).unwrap() <= LONGEST_PAUSE * 2);
     }
 
     #[test]

@@ -4,7 +4,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{booking::Language, request::Defaults, retry::RetryPolicy};
+use crate::{
+    booking::Language,
+    request::Defaults,
+    retry::{RetryPolicy, RetryPolicyError},
+};
+
+/// The longest that a lease or a pause may be set to: a thousand years. Clocks overflow beyond.
+const LONGEST: Duration = Duration::from_secs(1_000 * 366 * 24 * 3600);
 
 /// How a clinic runs. Every process of a clinic has the same.
 #[derive(Clone, Debug)]
@@ -69,6 +76,12 @@ pub enum SettingsError {
     /// A length of time that must not be zero.
     #[error("{0} must be longer than zero")]
     Zero(&'static str),
+    /// A length of time that no clock can count to.
+    #[error("{0} must be at most a thousand years")]
+    Endless(&'static str),
+    /// The retry policy's numbers make none.
+    #[error(transparent)]
+    Retry(#[from] RetryPolicyError),
     /// Nothing could ever be in flight.
     #[error("CLINIC_CONCURRENCY must be from 1 to 1000000")]
     Concurrency,
@@ -81,6 +94,17 @@ impl Settings {
     /// The first one found; its text names the fix.
     pub fn check(&self) -> Result<(), SettingsError> {
         let Self { lease, attempt_timeout, .. } = *self;
+        for (name, duration) in [
+            ("CLINIC_ATTEMPT_TIMEOUT", attempt_timeout),
+            ("CLINIC_LEASE", lease),
+            ("CLINIC_SWEEP", self.sweep),
+            ("CLINIC_GRACE", self.grace),
+        ] {
+            if duration > LONGEST {
+                return Err(SettingsError::Endless(name));
+            }
+        }
+        self.retry.check()?;
         if lease < attempt_timeout.mul_f64(1.5) {
             return Err(SettingsError::ShortLease { lease, attempt_timeout });
         }
@@ -110,5 +134,19 @@ mod tests {
         let settings = Settings { lease: Duration::from_secs(14), ..Settings::default() };
         assert!(matches!(settings.check(), Err(SettingsError::ShortLease { .. })));
         assert_eq!(Settings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn numbers_that_no_clock_can_count_refuse_to_start() {
+        let endless = Duration::MAX;
+        for settings in [
+            Settings { lease: endless, ..Settings::default() },
+            Settings { attempt_timeout: endless, lease: endless, ..Settings::default() },
+            Settings { grace: endless, ..Settings::default() },
+        ] {
+            assert!(matches!(settings.check(), Err(SettingsError::Endless(_))), "{settings:?}");
+        }
+        let settings = Settings { retry: RetryPolicy { jitter: 5.0, ..RetryPolicy::default() }, ..Settings::default() };
+        assert_eq!(settings.check(), Err(SettingsError::Retry(RetryPolicyError::Jitter)));
     }
 }

@@ -8,7 +8,12 @@ use metrics::counter;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ports::Store, relay::Relay};
+use crate::{
+    notification::EventKind,
+    ports::Store,
+    relay::Relay,
+    topology::{Publication, Route},
+};
 
 /// Bookings rejected in one write.
 const BATCH: usize = 500;
@@ -25,8 +30,7 @@ pub async fn run(store: Arc<dyn Store>, relay: Relay, period: Duration, shutdown
         loop {
             match store.expire(BATCH).await {
                 Ok(publications) => {
-                    let rejected = publications.iter().filter(|publication| publication.route != crate::topology::Route::Work).count();
-                    counter!("clinic_bookings_decided_total", "outcome" => "rejected").increment(rejected as u64);
+                    let rejected = count_rejected(&publications);
                     relay.send(&publications);
                     if rejected < BATCH || shutdown.is_cancelled() {
                         break;
@@ -39,4 +43,11 @@ pub async fn run(store: Arc<dyn Store>, relay: Relay, period: Duration, shutdown
             }
         }
     }
+}
+
+/// Counts the rejections among what a write wants published; how many there are.
+pub(crate) fn count_rejected(publications: &[Publication]) -> usize {
+    let rejected = publications.iter().filter(|publication| publication.route == Route::News(EventKind::Rejected)).count();
+    counter!("clinic_bookings_decided_total", "outcome" => "rejected").increment(rejected as u64);
+    rejected
 }

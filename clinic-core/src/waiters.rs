@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::oneshot,
     time::{MissedTickBehavior, interval, sleep},
@@ -72,32 +73,50 @@ impl Waiters {
 pub async fn run(waiters: Arc<Waiters>, store: Arc<dyn Store>, broker: Arc<dyn Broker>, shutdown: CancellationToken) {
     let mut ticks = interval(REREAD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut listener: Option<Box<dyn Listener>> = None;
+    let mut line = open(&broker, Duration::ZERO);
     loop {
-        let news = async {
-            match &mut listener {
-                Some(listener) => listener.next().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = ticks.tick() => {
-                if listener.is_none() {
-                    listener = broker.listen().await.ok();
-                }
-                waiters.reread(&*store, &waiters.waited_for()).await;
-            }
-            heard = news => match heard {
-                Some(id) => if waiters.is_waited_for(id) {
+            _ = ticks.tick() => waiters.reread(&*store, &waiters.waited_for()).await,
+            heard = line.next() => match heard {
+                Heard::Of(id) => if waiters.is_waited_for(id) {
                     waiters.reread(&*store, &[id]).await;
                 },
-                None => {
-                    listener = None;
-                    // The next tick listens again and reads what was missed.
-                    sleep(Duration::from_millis(10)).await;
-                }
+                // What was missed meanwhile is read at the next tick.
+                Heard::Opened(listener) => line = Line::Open(listener),
+                Heard::Nothing => line = open(&broker, REREAD),
             },
         }
     }
+}
+
+/// The way to the broker's news: opened beside the ticks, so that a broker that hangs holds up nobody.
+enum Line {
+    Opening(BoxFuture<'static, Option<Box<dyn Listener>>>),
+    Open(Box<dyn Listener>),
+}
+
+/// What came over the line; nothing when it is to be opened anew.
+enum Heard {
+    Opened(Box<dyn Listener>),
+    Of(BookingId),
+    Nothing,
+}
+
+impl Line {
+    async fn next(&mut self) -> Heard {
+        match self {
+            Self::Opening(opening) => opening.await.map_or(Heard::Nothing, Heard::Opened),
+            Self::Open(listener) => listener.next().await.map_or(Heard::Nothing, Heard::Of),
+        }
+    }
+}
+
+fn open(broker: &Arc<dyn Broker>, after: Duration) -> Line {
+    let broker = Arc::clone(broker);
+    let opening = async move {
+        sleep(after).await;
+        broker.listen().await.ok()
+    };
+    Line::Opening(opening.boxed())
 }

@@ -227,14 +227,16 @@ impl Setup {
                     let diagnostics = diagnostics.clone();
                     move || {
                         whole_lines(stderr, |line| {
-                            if let Some(address) = address_in(line) {
-                                let _ = said.send(address);
-                            }
                             let mut kept = diagnostics.lock().unwrap_or_else(PoisonError::into_inner);
                             if kept.len() == DIAGNOSTICS {
                                 kept.pop_front();
                             }
                             kept.push_back(line.to_owned());
+                            drop(kept);
+                            // Last, so that who waits for the address finds its line among the others.
+                            if let Some(address) = address_in(line) {
+                                let _ = said.send(address);
+                            }
                         })
                     }
                 })

@@ -11,7 +11,7 @@ use crate::{
     ports::{Availability, Broker, Channel, Clock, Source, Store, SystemClock},
     reception::Reception,
     relay,
-    retry::RetryPolicy,
+    retry::{RetryPolicy, RetryPolicyError},
     settings::{Settings, SettingsError},
     sweep,
     waiters::{self, Waiters},
@@ -106,6 +106,21 @@ pub enum StartError {
     /// No channel was given, and the log channel is not built in.
     #[error("patients cannot be told: give the builder a channel")]
     NoChannel,
+    /// Two channels have one name, so that the ledger could not tell them apart.
+    #[error("two channels are named {name}: give each a name of its own")]
+    ChannelTwice {
+        /// The name.
+        name: String,
+    },
+    /// A channel's retry policy is none.
+    #[error("the retry policy of the channel {name} is none: make it with RetryPolicy::new")]
+    ChannelRetry {
+        /// The channel.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: RetryPolicyError,
+    },
     /// The log channel's thread does not start.
     #[error("the log channel does not start")]
     Channel(#[source] Source),
@@ -182,7 +197,7 @@ impl Builder {
         self
     }
 
-    /// All numbers at once.
+    /// All numbers at once, the retry policy among them: call it before [`retry`](Self::retry).
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
@@ -208,6 +223,14 @@ impl Builder {
             None => default_availability()?,
         };
         let channels = if self.channels.is_empty() { default_channels()? } else { self.channels };
+        for (place, channel) in channels.iter().enumerate() {
+            if channels[..place].iter().any(|other| other.name() == channel.name()) {
+                return Err(StartError::ChannelTwice { name: channel.name().to_owned() });
+            }
+            if let Err(source) = channel.retry().check() {
+                return Err(StartError::ChannelRetry { name: channel.name().to_owned(), source });
+            }
+        }
         let broker = match self.broker {
             BrokerSource::Ready(broker) => broker,
             BrokerSource::Url(url) => open_broker(&url)?,

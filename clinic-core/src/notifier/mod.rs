@@ -3,9 +3,9 @@
 mod outlet;
 mod send;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use metrics::counter;
 use tokio::{
     sync::mpsc,
@@ -26,8 +26,10 @@ use crate::{
     worker::DRAIN,
 };
 
-/// Deliveries claimed in one write, and tell jobs expanded by one sweep.
+/// Deliveries claimed in one write.
 const BATCH: usize = 256;
+/// Overdue notices claimed by one sweep, on each channel.
+const SWEEP_BATCH: usize = 1_024;
 /// Unacknowledged deliveries. A notice that finds no room waits in the store, not in the broker.
 const PREFETCH: usize = 2_000;
 
@@ -46,6 +48,8 @@ pub async fn run(notifier: Notifier, shutdown: CancellationToken) {
     let (woken, waking) = mpsc::channel(BATCH * 4);
     let sending = Arc::new(Sending::new(notifier, woken));
     let mut office = Office { sending, tasks: TaskTracker::new(), abandon: CancellationToken::new(), waking };
+    // Should this be dropped on the way, what is being sent is left as well.
+    let _abandoned = office.abandon.clone().drop_guard();
     let consumer = office.work(&shutdown).await;
     office.tasks.close();
     if timeout(DRAIN, office.tasks.wait()).await.is_err() {
@@ -64,41 +68,71 @@ struct Office {
     waking: mpsc::Receiver<ClaimRequest>,
 }
 
+/// The way to the broker: opened beside everything else, so that a broker that hangs holds up nobody.
+enum Line {
+    Opening(BoxFuture<'static, Option<Box<dyn Consumer>>>),
+    Open(Box<dyn Consumer>),
+}
+
+/// What came over the line.
+enum Heard {
+    Opened(Option<Box<dyn Consumer>>),
+    Delivery(Option<Delivery>),
+}
+
+impl Line {
+    async fn next(&mut self) -> Heard {
+        match self {
+            Self::Opening(opening) => Heard::Opened(opening.await),
+            Self::Open(consumer) => Heard::Delivery(consumer.next().await),
+        }
+    }
+}
+
 impl Office {
+    fn open(&self, after: Duration) -> Line {
+        let broker = Arc::clone(&self.sending.notifier.broker);
+        let opening = async move {
+            sleep(after).await;
+            broker.consume(Queue::Notifications, PREFETCH).await.ok()
+        };
+        Line::Opening(opening.boxed())
+    }
+
     async fn work(&mut self, shutdown: &CancellationToken) -> Option<Box<dyn Consumer>> {
         let mut ticks = interval(self.sending.notifier.settings.sweep);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut consumer: Option<Box<dyn Consumer>> = None;
+        let mut line = self.open(Duration::ZERO);
+        // Whether the last sweep left overdue notices behind.
+        let mut more = false;
         loop {
-            if consumer.is_none() {
-                consumer = self.sending.notifier.broker.consume(Queue::Notifications, PREFETCH).await.ok();
-            }
             let outlets = Arc::clone(&self.sending.notifier.outlets);
-            let next = async {
-                match &mut consumer {
-                    Some(consumer) => consumer.next().await,
-                    None => sleep(Duration::from_millis(200).mul_f64(1.0 + chance())).map(|()| None).await,
-                }
-            };
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                _ = ticks.tick() => self.sweep().await,
-                () = outlets.room_again() => self.sweep().await,
+                _ = ticks.tick() => more = self.sweep().await,
+                () = outlets.room_again() => more = self.sweep().await,
                 Some(request) = self.waking.recv() => self.claim(vec![(request, None)], shutdown).await,
-                delivery = next => match (delivery, &mut consumer) {
-                    (Some(first), Some(consumer)) => {
+                heard = line.next() => match (heard, &mut line) {
+                    (Heard::Opened(Some(consumer)), _) => line = Line::Open(consumer),
+                    (Heard::Delivery(Some(first)), Line::Open(consumer)) => {
                         let batch = gather(first, &mut **consumer);
                         self.claim(batch, shutdown).await;
                     }
-                    _ => consumer = None,
+                    // Jittered, so that a fleet does not come back at once.
+                    _ => line = self.open(Duration::from_millis(200).mul_f64(1.0 + chance())),
                 },
+                // Last, so that news is told between two batches of a backlog.
+                () = ready(()), if more => more = self.sweep().await,
             }
         }
-        if let Some(consumer) = &mut consumer {
-            consumer.cancel().await;
+        match line {
+            Line::Open(mut consumer) => {
+                consumer.cancel().await;
+                Some(consumer)
+            }
+            Line::Opening(_) => None,
         }
-        consumer
     }
 
     fn claimant(&self) -> NoticeClaimant {
@@ -128,14 +162,20 @@ impl Office {
         }
     }
 
-    async fn sweep(&self) {
-        match self.sending.notifier.store.claim_overdue_notices(&self.claimant(), BATCH * 4).await {
+    /// One batch; whether there may be more for those channels that have room.
+    async fn sweep(&self) -> bool {
+        match self.sending.notifier.store.claim_overdue_notices(&self.claimant(), SWEEP_BATCH).await {
             Ok(notices) => {
+                let found = notices.len();
                 crash_point!("notices_claimed");
-                counter!("clinic_notice_claims_total", "path" => "sweep").increment(notices.len() as u64);
+                counter!("clinic_notice_claims_total", "path" => "sweep").increment(found as u64);
                 self.start(notices, None);
+                found >= SWEEP_BATCH
             }
-            Err(error) => tracing::debug!(%error, "cannot look for overdue notices"),
+            Err(error) => {
+                tracing::debug!(%error, "cannot look for overdue notices");
+                false
+            }
         }
     }
 
@@ -188,3 +228,6 @@ fn gather(first: Delivery, consumer: &mut dyn Consumer) -> Vec<(ClaimRequest, Op
     }
     batch
 }
+
+#[cfg(all(test, feature = "sqlite", feature = "embedded", feature = "testing"))]
+mod tests;

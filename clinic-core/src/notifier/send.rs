@@ -47,8 +47,7 @@ impl Sending {
     }
 
     /// Sends and settles.
-    pub(super) async fn send(&self, notice: &Notice, outlet: &Outlet) {
-        let channel = &outlet.channel;
+    pub(super) async fn send(&self, notice: &Notice, channel: &Outlet) {
         let lease = self.notifier.outlets.lease(self.notifier.settings.lease);
         let claimed = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.token).map(|(at, _)| *at);
         // A process that slept past its lease must not speak: another may have told something newer meanwhile.
@@ -58,12 +57,12 @@ impl Sending {
             let sent = timeout(channel.timeout(), AssertUnwindSafe(channel.send(notice)).catch_unwind()).await;
             crash_point!("sent");
             match sent {
-                Ok(Ok(Ok(receipt))) => NoticeEnding::Sent(receipt.reference),
+                Ok(Ok(Ok(receipt))) => NoticeEnding::Sent(receipt.kept()),
                 Ok(Ok(Err(ChannelError::Skip { code }))) => NoticeEnding::Skipped(code),
                 Ok(Ok(Err(ChannelError::Permanent { code, .. }))) => NoticeEnding::Failed(code),
-                Ok(Ok(Err(ChannelError::Transient { code, retry_after, .. }))) => again(notice, outlet, code, retry_after),
-                Ok(Err(_)) => again(notice, outlet, "channel_panicked", None),
-                Err(_) => again(notice, outlet, "timed_out", None),
+                Ok(Ok(Err(ChannelError::Transient { code, retry_after, .. }))) => again(notice, channel, code, retry_after),
+                Ok(Err(_)) => again(notice, channel, "channel_panicked", None),
+                Err(_) => again(notice, channel, "timed_out", None),
             }
         };
         self.settle(notice, ending).await;
@@ -125,8 +124,8 @@ impl Sending {
     }
 }
 
-fn again(notice: &Notice, outlet: &Outlet, code: &'static str, retry_after: Option<Duration>) -> NoticeEnding {
-    match outlet.channel.retry().pause_after(notice.tries + 1, chance()) {
+fn again(notice: &Notice, channel: &Outlet, code: &'static str, retry_after: Option<Duration>) -> NoticeEnding {
+    match channel.retry().pause_after(notice.tries + 1, chance()) {
         Some(pause) => NoticeEnding::Retry(code, pause.max(retry_after.unwrap_or_default()).min(LONGEST_PAUSE)),
         None => NoticeEnding::Failed(code),
     }

@@ -60,7 +60,8 @@ impl AvailabilityError {
 
 /// A clinic's own knowledge of who is free when.
 ///
-/// Both calls are idempotent by booking id: an attempt may be repeated after a crash.
+/// Both calls are idempotent by booking id: an attempt may be repeated after a crash. They must not block their thread, which
+/// thousands of bookings share: use async calls, or `tokio::task::spawn_blocking`.
 #[async_trait]
 pub trait Availability: Send + Sync + 'static {
     /// Asks whether the visit can take place. Called with a time-out around it; the future may be dropped.

@@ -24,8 +24,17 @@ impl Receipt {
     /// A receipt with the provider's reference.
     #[must_use]
     pub fn with_reference(reference: &str) -> Self {
-        Self { reference: Some(reference.chars().filter(char::is_ascii_graphic).take(200).collect()) }
+        Self { reference: Some(visible(reference)) }
     }
+
+    /// The reference as it is kept, whoever set it.
+    pub(crate) fn kept(&self) -> Option<String> {
+        self.reference.as_deref().map(visible)
+    }
+}
+
+fn visible(reference: &str) -> String {
+    reference.chars().filter(char::is_ascii_graphic).take(200).collect()
 }
 
 /// Why a notice was not taken. Codes are ours, short and stable; a foreign text stays in the source and goes nowhere.
@@ -77,7 +86,7 @@ pub trait Channel: Send + Sync + 'static {
         64
     }
 
-    /// How long one send may take.
+    /// How long one send may take, a day at most. Like the name, the concurrency and the retries it is asked for once, at the start.
     fn timeout(&self) -> Duration {
         Duration::from_secs(10)
     }

@@ -8,7 +8,7 @@ use super::Source;
 use crate::{
     booking::{Appointment, Booking, CancelRefused},
     decision::{AttemptOutcome, Decision},
-    id::{BookingId, JobId},
+    id::{BookingId, JobId, Token},
     job::Lease,
     notification::{Notice, NoticeRecord},
     page::Filter,
@@ -129,7 +129,8 @@ impl Claimant {
     }
 }
 
-/// A job heard of through the broker.
+/// A job heard of through the broker. Its token is made here, before the transaction: a claim whose outcome is not known
+/// is asked again with the same request, and is won again when it had been.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ClaimRequest {
@@ -139,13 +140,15 @@ pub struct ClaimRequest {
     pub booking: BookingId,
     /// Whether the broker says that a former holder is gone: the claim then takes over at once.
     pub redelivered: bool,
+    /// The fence under which it is claimed.
+    pub token: Token,
 }
 
 impl ClaimRequest {
     /// A claim of a job.
     #[must_use]
-    pub const fn new(job: JobId, booking: BookingId, redelivered: bool) -> Self {
-        Self { job, booking, redelivered }
+    pub fn new(job: JobId, booking: BookingId, redelivered: bool) -> Self {
+        Self { job, booking, redelivered, token: Token::generate() }
     }
 }
 
@@ -161,7 +164,8 @@ pub enum Claim {
     Held,
     /// Not before then: forget the message and publish again when due.
     NotDue(DateTime<Utc>),
-    /// Lost once too often: the claim rejected the booking (`processing_failed`), and this is to be told.
+    /// Lost once too often, or past its deadline: the claim rejected the booking (`processing_failed`, `deadline_passed`), and this
+    /// is to be told.
     Ended(Vec<Publication>),
 }
 

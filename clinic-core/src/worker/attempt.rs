@@ -25,7 +25,8 @@ const RELEASE: RetryPolicy =
 /// Asks whether the booking can take place and stores the answer.
 pub(super) async fn decide(desk: &Desk, lease: &Lease) {
     let request = Request::new(lease.booking.id, lease.attempt, lease.booking.appointment.clone());
-    let check = AssertUnwindSafe(desk.worker.availability.check(&request)).catch_unwind();
+    // In a block of its own: a port may panic before it has made its future.
+    let check = AssertUnwindSafe(async { desk.worker.availability.check(&request).await }).catch_unwind();
     let outcome = match timeout(desk.worker.settings.attempt_timeout, check).await {
         Ok(Ok(Ok(Verdict::Available))) => AttemptOutcome::Available,
         Ok(Ok(Ok(Verdict::Unavailable))) => AttemptOutcome::Unavailable,
@@ -53,7 +54,7 @@ pub(super) async fn decide(desk: &Desk, lease: &Lease) {
 
 /// Gives back what a check reserved.
 pub(super) async fn release(desk: &Desk, lease: &Lease) {
-    let call = AssertUnwindSafe(desk.worker.availability.release(lease.booking.id)).catch_unwind();
+    let call = AssertUnwindSafe(async { desk.worker.availability.release(lease.booking.id).await }).catch_unwind();
     let ending = match timeout(desk.worker.settings.attempt_timeout, call).await {
         Ok(Ok(Ok(()))) => Ending::Released,
         Ok(Ok(Err(AvailabilityError::Permanent(_)))) => Ending::ReleaseFailed(AttemptOutcome::Refused),

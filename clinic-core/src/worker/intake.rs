@@ -17,6 +17,7 @@ use crate::{
     job::{JobKind, Lease},
     message::Message,
     ports::{Claim, ClaimRequest, Consumer, Delivery},
+    sweep::count_rejected,
     topology::{Publication, Queue, Route},
 };
 
@@ -124,7 +125,7 @@ async fn claim(desk: &Arc<Desk>, batch: Vec<Taken>, shutdown: &CancellationToken
                 delivery.ack();
             }
             Claim::Ended(publications) => {
-                counter!("clinic_bookings_decided_total", "outcome" => "rejected").increment(1);
+                count_rejected(&publications);
                 desk.worker.relay.send(&publications);
                 delivery.ack();
             }
@@ -167,6 +168,7 @@ async fn sweep_once(desk: &Arc<Desk>, abandon: &CancellationToken) -> bool {
     crash_point!("claimed");
     let found = overdue.leases.len();
     counter!("clinic_claims_total", "path" => "sweep").increment(found as u64);
+    count_rejected(&overdue.publications);
     desk.worker.relay.send(&overdue.publications);
     for (lease, permit) in overdue.leases.into_iter().zip(permits) {
         start(desk, lease, None, permit, abandon);

@@ -49,6 +49,8 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) {
         worker,
     });
     let abandon = CancellationToken::new();
+    // Should this be dropped on the way, the bookings in flight are left as well.
+    let _abandoned = abandon.clone().drop_guard();
     let consumer = tokio::join!(intake::consume(&desk, room, &shutdown, &abandon), intake::sweep(&desk, &shutdown, &abandon)).0;
     desk.tasks.close();
     if timeout(DRAIN, desk.tasks.wait()).await.is_err() {

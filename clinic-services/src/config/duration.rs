@@ -6,6 +6,9 @@ use thiserror::Error;
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+/// A thousand years.
+const LONGEST: Duration = Duration::from_millis(1_000 * 366 * UNITS[4].1);
+
 /// Why a text is no length of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -32,12 +35,14 @@ pub fn parse(text: &str) -> Result<Duration, BadDuration> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or(BadDuration::Syntax)?;
     let (number, unit) = text.split_at(digits);
     let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(BadDuration::Syntax)?;
-    if let Ok(whole) = number.parse::<u64>() {
-        let total = whole.checked_mul(*millis).filter(|total| *total <= 1_000 * 366 * UNITS[4].1);
-        return total.map(Duration::from_millis).ok_or(BadDuration::TooLong);
-    }
-    let number: f64 = number.parse().map_err(|_| BadDuration::Syntax)?;
-    Duration::try_from_secs_f64(number * (*millis as f64) / 1_000.0).map_err(|_| BadDuration::TooLong)
+    let time = match number.parse::<u64>() {
+        Ok(whole) => whole.checked_mul(*millis).map(Duration::from_millis),
+        Err(_) => {
+            let number: f64 = number.parse().map_err(|_| BadDuration::Syntax)?;
+            Duration::try_from_secs_f64(number * (*millis as f64) / 1_000.0).ok()
+        }
+    };
+    time.filter(|time| *time <= LONGEST).ok_or(BadDuration::TooLong)
 }
 
 /// From a shortest to a longest length of time, both included.
@@ -88,7 +93,9 @@ mod tests {
         for text in ["", "5", "s", "-1s", "1 s", "1.2.3s", ".s", "2seconds", "1S"] {
             assert_eq!(parse(text), Err(BadDuration::Syntax), "{text}");
         }
-        assert_eq!(parse("999999999999d"), Err(BadDuration::TooLong));
+        for text in ["999999999999d", "999999999999.5d"] {
+            assert_eq!(parse(text), Err(BadDuration::TooLong), "{text}");
+        }
     }
 
     #[test]

@@ -250,6 +250,44 @@ async fn a_failing_store_is_503_with_retry_after_and_an_unknown_outcome_504() {
     assert_eq!(desk.in_mood(Mood::Unknown, &booking, Method::DELETE).await.code(), "outcome_unknown");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_503_is_never_the_answer_to_a_key_that_has_a_booking() {
+    let desk = Desk::open();
+    let key = [("idempotency-key", "k")];
+    let first = desk.book(24, &key).await;
+    desk.store.be(Mood::Shedding);
+    let again = desk.book(24, &key).await;
+    assert_eq!((again.status.as_u16(), again.header("idempotency-replayed"), again.id()), (202, "true", first.id()));
+    assert_eq!(desk.book(48, &key).await.code(), "idempotency_key_reused");
+    let other = desk.book(24, &[("idempotency-key", "other")]).await;
+    assert_eq!((other.status.as_u16(), other.code().as_str()), (503, "unavailable"), "no booking has this key");
+    for mood in [Mood::Busy, Mood::Gone] {
+        desk.store.be(mood);
+        let unknown = desk.book(24, &key).await;
+        assert_eq!((unknown.status.as_u16(), unknown.code().as_str()), (504, "outcome_unknown"), "who cannot read cannot know");
+        assert_eq!(desk.book(-24, &key).await.code(), "outcome_unknown", "nor whether it repeats one that was in time");
+    }
+}
+
+#[tokio::test]
+async fn an_outcome_in_doubt_that_is_found_is_answered_as_first_made() {
+    let desk = Desk::open();
+    desk.store.be(Mood::Doubtful);
+    let accepted = desk.book(24, &[]).await;
+    assert_eq!((accepted.status.as_u16(), &accepted.json()["status"]), (202, &json!("pending")));
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_is_named_as_it_was_sent() {
+    let desk = Desk::open();
+    for field in ["datetime", "time_slot"] {
+        for time in ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
+            let body = json!({ "patient_id": "PAC001", field: time });
+            assert_eq!(desk.post(body.to_string(), &[]).await.fields(), [field]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_fault_is_500_and_shows_nothing_inside() {
     let desk = Desk::open();

@@ -68,9 +68,9 @@ fn insert(tx: &Tx<'_>, new: &NewBooking, booking: &Booking) -> rusqlite::Result<
     let appointment = &booking.appointment;
     tx.connection
         .prepare_cached(
-            "INSERT INTO booking (id, status, patient_id, patient_name, doctor_id, start_at, end_at, timezone, language, email, \
-             phone, created_at, decide_by, key_hash, request_hash, replay_of) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            "INSERT OR FAIL INTO booking (id, status, patient_id, patient_name, doctor_id, start_at, end_at, timezone, language, email, \
+             phone, created_at, decide_by, key_hash, request_hash, replay_of, job) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
             booking.id,
@@ -89,6 +89,7 @@ fn insert(tx: &Tx<'_>, new: &NewBooking, booking: &Booking) -> rusqlite::Result<
             new.key.map(|key| key.key),
             new.key.map(|key| key.request),
             booking.replay_of,
+            new.job,
         ])
         .map(drop)
 }

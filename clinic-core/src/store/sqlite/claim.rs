@@ -1,23 +1,32 @@
 //! Claiming decide and release jobs.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
+    ending,
     loss::{self, Lost},
     rows::{self, Millis},
     writer::Tx,
 };
 use crate::{
+    decision::Reason,
     id::{BookingId, JobId, Token},
     job::{JobKind, Lease},
     ports::{Claim, ClaimRequest, Claimant, Overdue},
 };
+
+/// How long work on a row that cannot be read is left alone.
+pub(super) const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
 
 /// A job's row.
 pub(super) struct Job {
     pub(super) id: JobId,
     pub(super) kind: JobKind,
     pub(super) booking: BookingId,
+    /// What a tell job tells.
+    pub(super) event_seq: Option<u32>,
     pub(super) attempt: u32,
     pub(super) losses: u32,
     pub(super) reserves: bool,
@@ -32,7 +41,7 @@ impl Job {
     pub(super) fn find(tx: &Tx<'_>, id: JobId) -> rusqlite::Result<Option<Self>> {
         tx.connection
             .prepare_cached(
-                "SELECT id, kind, booking, attempt, losses, reserves, token, worker, lease_until, due_at FROM job WHERE id = ?1",
+                "SELECT id, kind, booking, event_seq, attempt, losses, reserves, token, worker, lease_until, due_at FROM job WHERE id = ?1",
             )?
             .query_row([id], Self::read)
             .optional()
@@ -40,13 +49,9 @@ impl Job {
 
     /// The decide job of a booking, if it is still to be done.
     pub(super) fn deciding(tx: &Tx<'_>, booking: BookingId) -> rusqlite::Result<Option<Self>> {
-        tx.connection
-            .prepare_cached(
-                "SELECT id, kind, booking, attempt, losses, reserves, token, worker, lease_until, due_at \
-                 FROM job WHERE booking = ?1 AND kind = 'decide'",
-            )?
-            .query_row([booking], Self::read)
-            .optional()
+        let job: Option<JobId> =
+            tx.connection.prepare_cached("SELECT job FROM booking WHERE id = ?1")?.query_row([booking], |row| row.get(0)).optional()?;
+        job.map_or(Ok(None), |job| Self::find(tx, job))
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -54,13 +59,14 @@ impl Job {
             id: row.get(0)?,
             kind: row.get(1)?,
             booking: row.get(2)?,
-            attempt: row.get(3)?,
-            losses: row.get(4)?,
-            reserves: row.get(5)?,
-            token: row.get(6)?,
-            worker: row.get(7)?,
-            lease_until: row.get(8)?,
-            due_at: row.get(9)?,
+            event_seq: row.get(3)?,
+            attempt: row.get(4)?,
+            losses: row.get(5)?,
+            reserves: row.get(6)?,
+            token: row.get(7)?,
+            worker: row.get(8)?,
+            lease_until: row.get(9)?,
+            due_at: row.get(10)?,
         })
     }
 
@@ -77,7 +83,7 @@ impl Job {
 
 pub(super) fn claim(tx: &Tx<'_>, claimant: &Claimant, request: &ClaimRequest) -> rusqlite::Result<Claim> {
     match Job::find(tx, request.job)? {
-        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request.redelivered),
+        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request.token, request.redelivered),
         _ => Ok(Claim::Gone),
     }
 }
@@ -96,7 +102,7 @@ pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &Claimant, limit: usize) -> r
         .collect::<rusqlite::Result<_>>()?;
     for id in ids {
         let Some(job) = Job::find(tx, id)? else { continue };
-        match take(tx, claimant, job, false)? {
+        match take(tx, claimant, job, Token::generate(), false)? {
             Claim::Won(lease) => overdue.leases.push(*lease),
             Claim::Ended(publications) => overdue.publications.extend(publications),
             Claim::Gone | Claim::Held | Claim::NotDue(_) => {}
@@ -116,8 +122,18 @@ pub(super) fn hasten(tx: &Tx<'_>, jobs: &[JobId]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, holder_is_gone: bool) -> rusqlite::Result<Claim> {
+/// Leaves a job that nobody can work on alone for a while, so that it holds up no other.
+fn put_off(tx: &Tx<'_>, job: JobId) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("UPDATE job SET token = NULL, worker = NULL, lease_until = NULL, next_look = ?2 WHERE id = ?1")?
+        .execute(params![job, tx.now.plus(UNREADABLE_PAUSE)])
+        .map(drop)
+}
+
+fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, token: Token, holder_is_gone: bool) -> rusqlite::Result<Claim> {
     let job = match job.busy_until() {
+        // An earlier answer to the same request was lost.
+        Some(_) if job.token == Some(token) => job,
         Some(until) if until > tx.now && !holder_is_gone => return Ok(Claim::Held),
         Some(_) => match loss::lose(tx, job)? {
             Lost::Ended(publications) => return Ok(Claim::Ended(publications)),
@@ -128,8 +144,21 @@ fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, holder_is_gone: bool) -> rus
     if job.due_at > tx.now {
         return Ok(Claim::NotDue(job.due_at.time()));
     }
-    let Some(booking) = rows::booking(tx.connection, job.booking)? else { return Ok(Claim::Gone) };
-    let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));
+    let booking = match rows::booking(tx.connection, job.booking) {
+        Ok(Some(booking)) => booking,
+        Ok(None) => return Ok(Claim::Gone),
+        Err(error) if rows::is_unreadable(&error) => {
+            tracing::error!(booking = %job.booking, %error, "a booking cannot be read; its deadline will end it unless it is mended");
+            put_off(tx, job.id)?;
+            return Ok(Claim::Held);
+        }
+        Err(error) => return Err(error),
+    };
+    if job.kind == JobKind::Decide && booking.decide_by <= tx.now.time() {
+        // Too late to ask: after a long outage the answer could confirm a visit that has long been over.
+        return ending::reject(tx, job.booking, Some(&job), Reason::DeadlinePassed).map(Claim::Ended);
+    }
+    let until = tx.now.plus(claimant.lease);
     tx.connection
         .prepare_cached(
             "UPDATE job SET token = ?2, worker = ?3, lease_until = ?4, next_look = ?4, reserves = max(reserves, ?5) WHERE id = ?1",

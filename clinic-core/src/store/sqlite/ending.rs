@@ -40,15 +40,17 @@ pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step<'_>) -> rusqlite::Resu
     let changed = tx
         .connection
         .prepare_cached(
-            "UPDATE booking SET status = ?3, reason = ?4, attempts = coalesce(?5, attempts), decided_at = coalesce(decided_at, ?6), \
+            "UPDATE OR FAIL booking SET status = ?3, reason = ?4, attempts = coalesce(?5, attempts), decided_at = coalesce(decided_at, ?6), \
              reserves = max(reserves, ?7) WHERE id = ?1 AND status = ?2",
         )?
         .execute(params![step.booking, from, step.to, step.reason, step.attempt.map(|attempt| attempt.attempt), tx.now, step.reserves])?;
     if changed == 0 {
         return Ok(None);
     }
+    let mut seq = next_seq(tx, step.booking)?;
     if let Some(Attempted { attempt, worker, outcome }) = step.attempt {
-        entry(tx, step.booking, EntryKind::Attempt, Some(attempt), Some(worker), Some(outcome.as_str()), None)?;
+        write_entry(tx, step.booking, seq, EntryKind::Attempt, Some(attempt), Some(worker), Some(outcome.as_str()), None)?;
+        seq += 1;
     }
     let (entry_kind, event) = match step.to {
         Status::Confirmed => (EntryKind::Confirmed, EventKind::Confirmed),
@@ -56,7 +58,7 @@ pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step<'_>) -> rusqlite::Resu
         // Nothing steps to pending; the schema refuses it.
         Status::Rejected | Status::Pending => (EntryKind::Rejected, EventKind::Rejected),
     };
-    let seq = entry(tx, step.booking, entry_kind, None, None, step.reason.map(Reason::as_str), None)?;
+    write_entry(tx, step.booking, seq, entry_kind, None, None, step.reason.map(Reason::as_str), None)?;
     if let Some(reason) = step.reason.filter(|reason| reason.is_failure()) {
         let attempts =
             tx.connection.prepare_cached("SELECT attempts FROM booking WHERE id = ?1")?.query_row([step.booking], |row| row.get(0))?;
@@ -122,12 +124,27 @@ pub(super) fn entry(
     next_try: Option<Millis>,
 ) -> rusqlite::Result<u32> {
     let seq = next_seq(tx, booking)?;
+    write_entry(tx, booking, seq, kind, attempt, worker, code, next_try)?;
+    Ok(seq)
+}
+
+#[allow(clippy::too_many_arguments, reason = "one argument a column")]
+fn write_entry(
+    tx: &Tx<'_>,
+    booking: BookingId,
+    seq: u32,
+    kind: EntryKind,
+    attempt: Option<u32>,
+    worker: Option<&str>,
+    code: Option<&str>,
+    next_try: Option<Millis>,
+) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
             "INSERT INTO timeline (booking, seq, at, kind, attempt, worker, code, next_try) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![booking, seq, tx.now, kind, attempt, worker, code, next_try])?;
-    Ok(seq)
+        .execute(params![booking, seq, tx.now, kind, attempt, worker, code, next_try])
+        .map(drop)
 }
 
 /// The next free place in a booking's timeline; 1 is its acceptance.

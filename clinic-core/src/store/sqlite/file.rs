@@ -63,6 +63,11 @@ pub(super) struct Opened {
     pub(super) process_lock: File,
 }
 
+/// The store's own name where `path` is a link to it: whoever comes by another name must meet the same locks.
+pub(super) fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// A file beside the store, named by a suffix.
 pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = store.as_os_str().to_owned();

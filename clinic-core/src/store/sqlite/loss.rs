@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{claim::Job, ending, writer::Tx};
+use super::{claim::Job, ending, notices, writer::Tx};
 use crate::{
     decision::Reason,
     id::JobId,
@@ -53,11 +53,7 @@ pub(super) fn void_all(tx: &Tx<'_>) -> rusqlite::Result<usize> {
             lose(tx, job)?;
         }
     }
-    let notices = tx.connection.execute(
-        "UPDATE notice SET losses = losses + 1, token = NULL, lease_until = NULL, due_at = ?1, next_look = ?1 \
-         WHERE state = 'pending' AND token IS NOT NULL",
-        [tx.now],
-    )?;
+    let notices = notices::lose_all(tx)?;
     // Those that waited for one of these need wait no longer.
     tx.connection.execute(
         "UPDATE notice SET next_look = max(due_at, ?1) WHERE state = 'pending' AND token IS NULL AND next_look > max(due_at, ?1)",

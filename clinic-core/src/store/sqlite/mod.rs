@@ -71,8 +71,6 @@ impl SqliteOptions {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
-    // Held as long as the store is open; see `file`.
-    _process_lock: std::fs::File,
 }
 
 impl SqliteStore {
@@ -83,10 +81,10 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`] says what is wrong and what to do.
     pub fn open(path: &Path, clock: Arc<dyn Clock>, options: SqliteOptions) -> Result<Self, OpenError> {
+        let path = &file::real(path);
         let opened = file::open(path, &*clock, options)?;
         let readers = Readers::open(path)?;
-        let writer = Writer::start(opened.connection, opened.turn, path, clock, options)?;
-        Ok(Self { writer, readers, _process_lock: opened.process_lock })
+        Ok(Self { writer: Writer::start(opened, path, clock, options)?, readers })
     }
 
     async fn work<T, F>(&self, run: F) -> Result<T, StoreError>

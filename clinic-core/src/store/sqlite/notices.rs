@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::{
-    claim::Job,
+    claim::{Job, UNREADABLE_PAUSE},
     ending,
     rows::{self, Millis},
     writer::Tx,
@@ -35,10 +35,10 @@ pub(super) fn claim(tx: &Tx<'_>, claimant: &NoticeClaimant, requests: &[ClaimReq
     requests
         .iter()
         .map(|request| {
-            if let Some(job) = Job::find(tx, request.job)?.filter(|job| job.kind == JobKind::Tell) {
-                expand(tx, claimant, &job)?;
-            }
-            let rows = pending_of_job(tx, request.booking, request.job)?;
+            let rows = match Job::find(tx, request.job)?.filter(|job| job.kind == JobKind::Tell) {
+                Some(job) => expand(tx, claimant, &job)?,
+                None => pending_of_job(tx, request.booking, request.job)?,
+            };
             grant(tx, claimant, &mut rooms, rows, request.redelivered)
         })
         .collect()
@@ -53,7 +53,9 @@ pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &NoticeClaimant, limit: usize
         .collect::<rusqlite::Result<_>>()?;
     for id in unexpanded {
         if let Some(job) = Job::find(tx, id)? {
-            expand(tx, claimant, &job)?;
+            for row in expand(tx, claimant, &job)? {
+                row.store(tx)?;
+            }
         }
     }
     let mut notices = Vec::new();
@@ -80,11 +82,11 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
         .query_row(params![notice.booking, notice.event.seq, notice.channel], Row::read)
         .optional()?;
     let Some(row) = row.filter(|row| row.token == Some(notice.token)) else { return Ok(NoticeSettled::Fenced) };
-    let overtaken = || has_later(tx, &row);
+    let siblings = Siblings::of(tx, &row)?;
     match &result.ending {
         NoticeEnding::Sent(receipt) => row.end(tx, NoticeState::Sent, 1, None, receipt.as_deref())?,
-        NoticeEnding::Retry(..) if overtaken()? => row.end(tx, NoticeState::Skipped, 1, Some(SUPERSEDED), None)?,
-        NoticeEnding::Returned if overtaken()? => row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?,
+        NoticeEnding::Retry(..) if siblings.later => row.end(tx, NoticeState::Skipped, 1, Some(SUPERSEDED), None)?,
+        NoticeEnding::Returned if siblings.later => row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?,
         NoticeEnding::Retry(code, pause) => row.retry(tx, code, tx.now.plus(*pause))?,
         NoticeEnding::Failed(code) => {
             row.end(tx, NoticeState::Failed, 1, Some(code), None)?;
@@ -93,7 +95,21 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
         NoticeEnding::Skipped(code) => row.end(tx, NoticeState::Skipped, 0, Some(code), None)?,
         NoticeEnding::Returned => row.free(tx, tx.now)?,
     }
-    wake_later(tx, &row).map(NoticeSettled::Done)
+    let woken = if siblings.later { wake_later(tx, &row)? } else { Vec::new() };
+    Ok(NoticeSettled::Done(woken))
+}
+
+/// Takes every notice from its holder: all of them are gone. Returns how many were held.
+pub(super) fn lose_all(tx: &Tx<'_>) -> rusqlite::Result<usize> {
+    let held: Vec<Row> = tx
+        .connection
+        .prepare(concat!("SELECT ", row_columns!(), " FROM notice WHERE state = 'pending' AND token IS NOT NULL"))?
+        .query_map([], Row::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    for row in &held {
+        lose(tx, row)?;
+    }
+    Ok(held.len())
 }
 
 /// How many notices of each channel the claimant can still take.
@@ -117,6 +133,8 @@ impl<'a> Rooms<'a> {
 
 /// A pending ledger row.
 struct Row {
+    /// Whether it is in the ledger yet; a fresh one is written once, with its lease.
+    stored: bool,
     booking: BookingId,
     event_seq: u32,
     channel: String,
@@ -132,6 +150,7 @@ struct Row {
 impl Row {
     fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
+            stored: true,
             booking: row.get(0)?,
             event_seq: row.get(1)?,
             channel: row.get(2)?,
@@ -143,6 +162,25 @@ impl Row {
             lease_until: row.get(8)?,
             due_at: row.get(9)?,
         })
+    }
+
+    /// Writes a fresh one, due at once.
+    fn store(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
+        if !self.stored {
+            self.insert(tx, None, tx.now)?;
+        }
+        Ok(())
+    }
+
+    fn insert(&self, tx: &Tx<'_>, lease: Option<(Token, Millis)>, next_look: Millis) -> rusqlite::Result<()> {
+        let (token, until) = lease.unzip();
+        tx.connection
+            .prepare_cached(
+                "INSERT INTO notice (booking, event_seq, channel, id, job, state, due_at, token, lease_until, next_look) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![self.booking, self.event_seq, self.channel, self.id, self.job, tx.now, token, until, next_look])
+            .map(drop)
     }
 
     /// Until when somebody may be sending it.
@@ -187,22 +225,27 @@ impl Row {
     }
 }
 
-/// A tell job becomes one row a channel, and is gone.
-fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result<()> {
-    if claimant.rooms.is_empty() {
+/// A tell job becomes one row a channel, yet to be stored, and is gone.
+fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result<Vec<Row>> {
+    let (false, Some(event_seq)) = (claimant.rooms.is_empty(), job.event_seq) else {
         // Without a channel there is nothing for it to become; whoever has one will find it.
-        return Ok(());
-    }
-    let event_seq: u32 = tx.connection.prepare_cached("SELECT event_seq FROM job WHERE id = ?1")?.query_row([job.id], |row| row.get(0))?;
-    for (channel, _) in &claimant.rooms {
-        tx.connection
-            .prepare_cached(
-                "INSERT INTO notice (booking, event_seq, channel, id, job, state, due_at, next_look) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?6) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![job.booking, event_seq, channel, NoticeId::generate(), job.id, tx.now])?;
-    }
-    job.settle(tx)
+        return Ok(Vec::new());
+    };
+    job.settle(tx)?;
+    let row = |channel: &String| Row {
+        stored: false,
+        booking: job.booking,
+        event_seq,
+        channel: channel.clone(),
+        id: NoticeId::generate(),
+        job: job.id,
+        tries: 0,
+        losses: 0,
+        token: None,
+        lease_until: None,
+        due_at: Some(tx.now),
+    };
+    Ok(claimant.rooms.iter().map(|(channel, _)| row(channel)).collect())
 }
 
 fn pending_of_job(tx: &Tx<'_>, booking: BookingId, job: JobId) -> rusqlite::Result<Vec<Row>> {
@@ -231,14 +274,17 @@ fn grant(
         if held || !due {
             continue;
         }
-        if has_later(tx, &row)? {
+        let siblings = Siblings::of(tx, &row)?;
+        if siblings.later {
+            row.store(tx)?;
             row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?;
             // Whichever waited for it is due now; the next sweep finds it.
             wake_later(tx, &row)?;
             continue;
         }
-        if let Some(until) = settle_older(tx, &row)? {
+        if let Some(until) = settle_older(tx, siblings.older)? {
             // The one before it is being sent: its settling wakes this one, its lease's end at the latest.
+            row.store(tx)?;
             row.free(tx, tx.now)?;
             look_not_before(tx, &row, until)?;
             continue;
@@ -248,6 +294,8 @@ fn grant(
         }
         if rooms.take(&row.channel) {
             granted.extend(lease(tx, claimant, &row)?);
+        } else {
+            row.store(tx)?;
         }
     }
     Ok(granted)
@@ -272,24 +320,37 @@ fn lose(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<bool> {
     Ok(due <= tx.now)
 }
 
-/// Whether a later event of the booking is on the same channel already.
-fn has_later(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<bool> {
-    tx.connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM notice WHERE booking = ?1 AND event_seq > ?2 AND channel = ?3)")?
-        .query_row(params![row.booking, row.event_seq, row.channel], |row| row.get(0))
+/// The other notices of a notice's booking and channel.
+struct Siblings {
+    /// Older ones that are pending.
+    older: Vec<Row>,
+    /// Whether a later event is on the channel already, in whatever state.
+    later: bool,
+}
+
+impl Siblings {
+    fn of(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Self> {
+        let mut statement = tx.connection.prepare_cached(concat!(
+            "SELECT ",
+            row_columns!(),
+            ", state FROM notice WHERE booking = ?1 AND event_seq <> ?2 AND channel = ?3"
+        ))?;
+        let mut others = statement.query(params![row.booking, row.event_seq, row.channel])?;
+        let mut siblings = Self { older: Vec::new(), later: false };
+        while let Some(other) = others.next()? {
+            let (sibling, state): (Row, NoticeState) = (Row::read(other)?, other.get(10)?);
+            if sibling.event_seq > row.event_seq {
+                siblings.later = true;
+            } else if state == NoticeState::Pending {
+                siblings.older.push(sibling);
+            }
+        }
+        Ok(siblings)
+    }
 }
 
 /// Skips older pending rows of the channel; until when one of them may still be being sent.
-fn settle_older(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Option<Millis>> {
-    let older: Vec<Row> = tx
-        .connection
-        .prepare_cached(concat!(
-            "SELECT ",
-            row_columns!(),
-            " FROM notice WHERE booking = ?1 AND event_seq < ?2 AND channel = ?3 AND state = 'pending'"
-        ))?
-        .query_map(params![row.booking, row.event_seq, row.channel], Row::read)?
-        .collect::<rusqlite::Result<_>>()?;
+fn settle_older(tx: &Tx<'_>, older: Vec<Row>) -> rusqlite::Result<Option<Millis>> {
     let mut busy = None;
     for old in older {
         match old.busy_until(tx.now) {
@@ -308,13 +369,27 @@ fn look_not_before(tx: &Tx<'_>, row: &Row, at: Millis) -> rusqlite::Result<()> {
 }
 
 fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<Option<Notice>> {
-    let Some(booking) = rows::booking(tx.connection, row.booking)? else { return Ok(None) };
+    let booking = match rows::booking(tx.connection, row.booking) {
+        Ok(Some(booking)) => booking,
+        Ok(None) => return Ok(None),
+        Err(error) if rows::is_unreadable(&error) => {
+            tracing::error!(booking = %row.booking, %error, "a booking cannot be read; its notices wait until it is mended");
+            row.store(tx)?;
+            look_not_before(tx, row, tx.now.plus(UNREADABLE_PAUSE))?;
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));
-    tx.connection
-        .prepare_cached(
-            "UPDATE notice SET token = ?4, lease_until = ?5, next_look = ?5 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
-        )?
-        .execute(params![row.booking, row.event_seq, row.channel, token, until])?;
+    if row.stored {
+        tx.connection
+            .prepare_cached(
+                "UPDATE notice SET token = ?4, lease_until = ?5, next_look = ?5 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
+            )?
+            .execute(params![row.booking, row.event_seq, row.channel, token, until])?;
+    } else {
+        row.insert(tx, Some((token, until)), until)?;
+    }
     Ok(Some(Notice::new(
         row.id,
         row.job,

@@ -103,7 +103,7 @@ pub(super) fn stats(connection: &Connection, now: Millis) -> rusqlite::Result<St
     // Jobs are made in the order of acceptance, so the first decide job left is the oldest undecided booking's.
     let oldest: Option<Millis> = connection
         .prepare_cached(
-            "SELECT booking.created_at FROM job JOIN booking ON booking.id = job.booking WHERE job.kind = 'decide' ORDER BY job.rowid LIMIT 1",
+            "SELECT booking.created_at FROM job JOIN booking ON booking.id = job.booking WHERE job.kind = 'decide' ORDER BY job.id LIMIT 1",
         )?
         .query_row([], |row| row.get(0))
         .optional()?;

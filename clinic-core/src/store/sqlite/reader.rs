@@ -1,6 +1,7 @@
 //! Readers: a few connections that see the last commit and never wait for the writer.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-use super::{OpenError, file};
+use super::{OpenError, file, rows::is_unreadable};
 use crate::ports::StoreError;
 
 const CONNECTIONS: usize = 4;
@@ -48,18 +49,23 @@ impl Readers {
             let taken = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut connection = taken.expect("as many connections as permits");
             let start = Instant::now();
-            let answer = connection
-                .progress_handler(10_000, Some(move || start.elapsed() > LONGEST))
+            let query = AssertUnwindSafe(|| {
+                connection.progress_handler(10_000, Some(move || start.elapsed() > LONGEST))?;
                 // One read transaction, so that a booking and its notices are of one moment.
-                .and_then(|()| connection.transaction())
-                .and_then(|transaction| query(&transaction));
+                let transaction = connection.transaction()?;
+                query(&transaction)
+            });
+            // A fault in one query must not cost all others a connection.
+            let answer = catch_unwind(query);
             free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             drop(permit);
             answer
         });
         match read.await {
-            Ok(answer) => answer.map_err(classify),
-            Err(panic) => Err(StoreError::Corrupt(panic.into())),
+            Ok(Ok(answer)) => answer.map_err(classify),
+            // The panic's own text went to standard error through the panic hook.
+            Ok(Err(_)) => Err(StoreError::Corrupt("a read panicked".into())),
+            Err(cancelled) => Err(StoreError::Unavailable(cancelled.into())),
         }
     }
 }
@@ -69,9 +75,7 @@ pub(super) fn classify(error: rusqlite::Error) -> StoreError {
     use rusqlite::{Error, ErrorCode};
     match &error {
         Error::SqliteFailure(failure, _) if failure.code == ErrorCode::OperationInterrupted => StoreError::TooSlow,
-        Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..) => {
-            StoreError::Corrupt(error.into())
-        }
+        error_of_row if is_unreadable(error_of_row) => StoreError::Corrupt(error.into()),
         Error::SqliteFailure(failure, _) if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Corrupt(error.into())
         }

@@ -122,13 +122,20 @@ pub(super) fn booking(connection: &Connection, id: BookingId) -> rusqlite::Resul
     connection.prepare_cached(SQL)?.query_row([id], read_booking).optional()
 }
 
+/// Whether a row, rather than the store, is at fault.
+pub(super) fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(error, Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..))
+}
+
 fn slot(row: &Row<'_>) -> rusqlite::Result<Slot> {
     let (start, end): (Millis, Millis) = (row.get(6)?, row.get(7)?);
     u16::try_from((end.0 - start.0) / 60_000).ok().and_then(|minutes| Slot::new(start.time(), minutes).ok()).ok_or_else(|| invalid(7))
 }
 
 fn zone(row: &Row<'_>) -> rusqlite::Result<chrono_tz::Tz> {
-    row.get_ref(8)?.as_str()?.parse().map_err(|_| invalid(8))
+    // A zone that this release does not know (any more) must not keep a booking from being decided and told.
+    Ok(row.get_ref(8)?.as_str()?.parse().unwrap_or(chrono_tz::UTC))
 }
 
 fn invalid(column: usize) -> rusqlite::Error {

@@ -2,7 +2,7 @@
 -- A list of more than two is written with OR: for IN, SQLite would build a table of it at every statement.
 
 CREATE TABLE booking (
-    id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+    id           BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     status       TEXT    NOT NULL CHECK (status = 'pending' OR status = 'confirmed' OR status = 'rejected' OR status = 'cancelled'),
     reason       TEXT,
     patient_id   TEXT,
@@ -24,11 +24,13 @@ CREATE TABLE booking (
     request_hash BLOB,
     replay_of    BLOB,
     replayed_as  BLOB,
+    -- Its decide job, for as long as that is there.
+    job          BLOB    NOT NULL,
     -- At most 480 minutes: the overlap rule looks back no further.
     CHECK (end_at > start_at AND end_at - start_at <= 28800000),
     CHECK ((status = 'rejected') = (reason IS NOT NULL)),
     CHECK (patient_id IS NOT NULL OR patient_name IS NOT NULL)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX booking_held ON booking (doctor_id, start_at, end_at)
     WHERE doctor_id IS NOT NULL AND status IN ('pending', 'confirmed');
@@ -39,10 +41,11 @@ CREATE INDEX booking_by_start ON booking (start_at, id);
 CREATE UNIQUE INDEX booking_key ON booking (key_hash) WHERE key_hash IS NOT NULL;
 
 -- No two active bookings of one doctor overlap. Slots are half-open: back to back fits.
+-- FAIL rather than ABORT: no row is written either way, and SQLite need not be ready to undo a statement of many.
 CREATE TRIGGER booking_no_overlap_insert BEFORE INSERT ON booking
     WHEN NEW.doctor_id IS NOT NULL AND NEW.status IN ('pending', 'confirmed')
 BEGIN
-    SELECT RAISE(ABORT, 'slot_taken') WHERE EXISTS (
+    SELECT RAISE(FAIL, 'slot_taken') WHERE EXISTS (
         SELECT 1 FROM booking
         WHERE doctor_id = NEW.doctor_id AND status IN ('pending', 'confirmed')
           AND start_at < NEW.end_at AND start_at > NEW.start_at - 28800000 AND end_at > NEW.start_at);
@@ -53,9 +56,9 @@ CREATE TRIGGER booking_no_overlap_update BEFORE UPDATE OF status, doctor_id, sta
          AND NOT (OLD.status IN ('pending', 'confirmed') AND OLD.doctor_id IS NEW.doctor_id
                   AND OLD.start_at = NEW.start_at AND OLD.end_at = NEW.end_at)
 BEGIN
-    SELECT RAISE(ABORT, 'slot_taken') WHERE EXISTS (
+    SELECT RAISE(FAIL, 'slot_taken') WHERE EXISTS (
         SELECT 1 FROM booking
-        WHERE doctor_id = NEW.doctor_id AND status IN ('pending', 'confirmed') AND rowid <> NEW.rowid
+        WHERE doctor_id = NEW.doctor_id AND status IN ('pending', 'confirmed') AND id <> NEW.id
           AND start_at < NEW.end_at AND start_at > NEW.start_at - 28800000 AND end_at > NEW.start_at);
 END;
 
@@ -64,12 +67,12 @@ CREATE TRIGGER booking_state_machine BEFORE UPDATE OF status ON booking
     WHEN NOT (OLD.status = 'pending' AND (NEW.status = 'confirmed' OR NEW.status = 'rejected' OR NEW.status = 'cancelled')
               OR OLD.status = 'confirmed' AND NEW.status = 'cancelled')
 BEGIN
-    SELECT RAISE(ABORT, 'illegal_transition');
+    SELECT RAISE(FAIL, 'illegal_transition');
 END;
 
 -- Work that is still to be done; a settled job is gone.
 CREATE TABLE job (
-    id          BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+    id          BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     kind        TEXT    NOT NULL CHECK (kind = 'decide' OR kind = 'tell' OR kind = 'release'),
     booking     BLOB    NOT NULL,
     -- The timeline entry to tell.
@@ -86,10 +89,9 @@ CREATE TABLE job (
     due_at      INTEGER NOT NULL,
     -- From then on anybody may pick it up without hearing of it from the broker.
     next_look   INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX job_next_look ON job (kind, next_look);
-CREATE INDEX job_booking ON job (booking);
 
 -- What happened to a booking, beside its acceptance (the booking's row, entry 1) and settled notices (the ledger).
 CREATE TABLE timeline (

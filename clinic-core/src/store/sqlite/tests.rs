@@ -8,6 +8,7 @@ use crate::{
     booking::{Appointment, Contact, Language},
     job::JobKind,
     ports::SystemClock,
+    retry::MAX_LOSSES,
     slot::Slot,
     store::sqlite::turn::Turn,
 };
@@ -119,6 +120,31 @@ async fn a_failing_command_takes_nobody_with_it() {
     assert_eq!(at, 0, "what the failing command had written is undone");
 }
 
+#[tokio::test]
+async fn a_command_that_panics_is_undone_and_the_writer_goes_on() {
+    let place = Place::new();
+    let store = place.open();
+    let panicking = store.work(|tx| {
+        writer::touch(tx)?;
+        if true { panic!("a fault") } else { Ok(()) }
+    });
+    assert!(matches!(panicking.await, Err(StoreError::Corrupt(_))));
+    let at: i64 = file::connect(&place.path).unwrap().query_row("SELECT at FROM probe", [], |row| row.get(0)).unwrap();
+    assert_eq!(at, 0, "what it had written is undone");
+    assert!(accepted(&store, &booking(0)).await);
+}
+
+#[tokio::test]
+async fn reads_that_panic_leave_their_connections_to_others() {
+    let place = Place::new();
+    let store = place.open();
+    for _ in 0..8 {
+        let panicking = store.readers.read(|_| if true { panic!("a fault") } else { Ok(()) });
+        assert!(matches!(panicking.await, Err(StoreError::Corrupt(_))));
+    }
+    assert!(store.bookings(&[booking(0).id]).await.unwrap().is_empty());
+}
+
 fn touch_twice(tx: &writer::Tx<'_>) -> rusqlite::Result<()> {
     writer::touch(tx)?;
     writer::touch(tx)
@@ -196,13 +222,48 @@ async fn only_a_process_that_is_alone_voids_leases() {
     let lease = first.claim_overdue(&claimant(), 1).await.unwrap().leases.pop().unwrap();
     let second = place.open();
     assert!(second.claim_overdue(&claimant(), 1).await.unwrap().leases.is_empty(), "the first still lives");
-    drop((first, second));
+    first.close().await;
+    second.close().await;
     let third = place.open();
     let again = third.claim_overdue(&claimant(), 1).await.unwrap().leases.pop().unwrap();
     assert_eq!((again.job, again.attempt, again.kind), (lease.job, 1, JobKind::Decide));
     assert_ne!(again.token, lease.token);
     let timeline = third.timeline(lease.booking.id).await.unwrap().unwrap();
     assert_eq!(timeline.last().unwrap().kind.as_str(), "attempt_lost");
+}
+
+#[tokio::test]
+async fn a_notice_that_ends_the_only_process_again_and_again_fails_in_the_end() {
+    let place = Place::new();
+    let new = booking(0);
+    let store = place.open();
+    assert!(accepted(&store, &new).await);
+    assert!(matches!(store.cancel(new.id).await, Ok(Cancellation::Done(..))));
+    store.close().await;
+    let notifier = NoticeClaimant::new("n".into(), Duration::from_secs(30), vec![("log".into(), 1)]);
+    for life in 0..=MAX_LOSSES {
+        let store = place.open();
+        // Its pause, if any, is over.
+        store.work(|tx| tx.connection.execute("UPDATE notice SET due_at = 0, next_look = 0 WHERE state = 'pending'", [])).await.unwrap();
+        assert_eq!(store.claim_overdue_notices(&notifier, 10).await.unwrap().len(), 1, "life {life}");
+        store.close().await;
+    }
+    let store = place.open();
+    let notice = store.bookings(&[new.id]).await.unwrap().pop().unwrap().notices.pop().unwrap();
+    assert_eq!((notice.state.as_str(), notice.code.as_deref()), ("failed", Some("processing_failed")));
+    assert!(store.claim_overdue_notices(&notifier, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn one_that_comes_by_a_link_is_not_alone() {
+    let place = Place::new();
+    let first = place.open();
+    assert!(accepted(&first, &booking(0)).await);
+    assert_eq!(first.claim_overdue(&claimant(), 1).await.unwrap().leases.len(), 1);
+    let link = place.path.with_file_name("link.db");
+    std::os::unix::fs::symlink(&place.path, &link).unwrap();
+    let second = SqliteStore::open(&link, Arc::new(SystemClock), SqliteOptions::default()).unwrap();
+    assert!(second.claim_overdue(&claimant(), 1).await.unwrap().leases.is_empty(), "the first still lives");
 }
 
 #[test]
@@ -257,4 +318,42 @@ fn a_file_of_a_newer_release_and_a_foreign_file_are_refused() {
     std::fs::write(&foreign, "Dear doctor, this is no database at all, and it is longer than a header.".repeat(20)).unwrap();
     assert!(matches!(open(&foreign), Err(OpenError::Sqlite { .. })));
     assert!(matches!(open(Path::new("/nowhere/at/all.db")), Err(OpenError::File { .. })));
+}
+
+#[tokio::test]
+async fn one_row_that_cannot_be_read_holds_up_no_other() {
+    let place = Place::new();
+    let store = place.open();
+    let (broken, strange, whole) = (booking(0), booking(60), booking(120));
+    for new in [&broken, &strange, &whole] {
+        assert!(accepted(&store, new).await);
+    }
+    let (broken_id, strange_id) = (broken.id, strange.id);
+    store
+        .work(move |tx| {
+            tx.connection.execute("UPDATE booking SET language = 'xx' WHERE id = ?1", [broken_id])?;
+            tx.connection.execute("UPDATE booking SET timezone = 'Mars/Base' WHERE id = ?1", [strange_id])
+        })
+        .await
+        .unwrap();
+    let requests: Vec<_> = [&broken, &whole].map(|new| ClaimRequest::new(new.job, new.id, false)).into();
+    let claims = store.claim(&claimant(), &requests).await.unwrap();
+    assert!(matches!(claims[..], [Claim::Held, Claim::Won(_)]), "{claims:?}");
+    let leases = store.claim_overdue(&claimant(), 10).await.unwrap().leases;
+    assert_eq!(leases.iter().map(|lease| lease.booking.id).collect::<Vec<_>>(), [strange_id], "the sweep passes it over too");
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_won_again_by_the_same_request() {
+    let place = Place::new();
+    let store = place.open();
+    let new = booking(0);
+    assert!(accepted(&store, &new).await);
+    let request = ClaimRequest::new(new.job, new.id, false);
+    for _ in 0..2 {
+        let claim = store.claim(&claimant(), &[request]).await.unwrap().pop();
+        let Some(Claim::Won(lease)) = claim else { panic!("{claim:?}") };
+        assert_eq!((lease.attempt, lease.token), (1, request.token));
+    }
+    assert_eq!(store.timeline(new.id).await.unwrap().unwrap().len(), 1, "nothing was lost");
 }

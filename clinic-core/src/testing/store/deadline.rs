@@ -15,6 +15,7 @@ checks! {
     a_pending_booking_past_its_deadline_is_rejected_and_told,
     nothing_is_rejected_before_its_deadline,
     a_visit_is_decided_before_it_starts,
+    nobody_is_asked_about_a_booking_past_its_deadline,
     the_deadline_revokes_a_live_lease,
     decided_and_cancelled_bookings_have_no_deadline,
     deadlines_are_applied_in_bounded_batches,
@@ -55,6 +56,24 @@ async fn a_visit_is_decided_before_it_starts(p: &Practice) {
     p.advance(60 * SECOND + MILLI);
     let publications = p.expire(100).await;
     assert_eq!(tell(&publications, EventKind::Rejected).booking, soon.booking, "only the visit that would have started is rejected");
+}
+
+async fn nobody_is_asked_about_a_booking_past_its_deadline(p: &Practice) {
+    let heard_of = p.accepted(visit(0).decide_within(LONG)).await;
+    let unheard_of = p.accepted(visit(1).decide_within(LONG)).await;
+    p.advance(LONG);
+    let publications = match p.claim(heard_of).await {
+        Claim::Ended(publications) => publications,
+        other => panic!("a claim that comes too late rejects the booking: {other:?}"),
+    };
+    assert_eq!(tell(&publications, EventKind::Rejected).booking, heard_of.booking, "and says so");
+    let overdue = p.overdue(10).await;
+    assert!(overdue.leases.is_empty(), "the sweep does not ask about it either: {:?}", overdue.leases);
+    assert_eq!(tell(&overdue.publications, EventKind::Rejected).booking, unheard_of.booking, "it rejects it");
+    for id in [heard_of.booking, unheard_of.booking] {
+        assert_eq!(p.booking(id).await.reason, Some(Reason::DeadlinePassed));
+    }
+    assert!(p.expire(100).await.is_empty(), "and nothing is left to be late");
 }
 
 async fn the_deadline_revokes_a_live_lease(p: &Practice) {

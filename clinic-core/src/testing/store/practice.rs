@@ -43,7 +43,7 @@ impl From<&Publication> for Ticket {
 }
 
 impl Ticket {
-    pub(super) const fn request(self, redelivered: bool) -> ClaimRequest {
+    pub(super) fn request(self, redelivered: bool) -> ClaimRequest {
         ClaimRequest::new(self.job, self.booking, redelivered)
     }
 }

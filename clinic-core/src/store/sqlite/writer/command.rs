@@ -1,8 +1,11 @@
 //! Commands: what waits for the writer, and how it is answered.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::oneshot;
@@ -31,7 +34,7 @@ impl Started {
 }
 
 pub(super) trait Command: Send {
-    /// Runs it and keeps what it answers. What it failed with, if it did.
+    /// Runs it and keeps what it answers; may be called again after a rollback. What it failed with, if it did.
     fn run(&mut self, tx: &Tx<'_>) -> Option<String>;
     /// Answers once the commit has ended.
     fn answer(self: Box<Self>, commit: &Commit);
@@ -40,6 +43,7 @@ pub(super) trait Command: Send {
 pub(super) struct Typed<T, F> {
     run: F,
     started: Started,
+    begun: bool,
     result: Option<Result<T, StoreError>>,
     caller: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -47,7 +51,7 @@ pub(super) struct Typed<T, F> {
 impl<T, F> Typed<T, F> {
     pub(super) fn new(run: F, started: Started) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (caller, answer) = oneshot::channel();
-        (Self { run, started, result: None, caller }, answer)
+        (Self { run, started, begun: false, result: None, caller }, answer)
     }
 }
 
@@ -57,12 +61,21 @@ where
     F: FnMut(&Tx<'_>) -> rusqlite::Result<T> + Send,
 {
     fn run(&mut self, tx: &Tx<'_>) -> Option<String> {
-        if !self.started.set() {
+        if !self.begun && !self.started.set() {
             return None;
         }
-        let result = (self.run)(tx);
-        let failed = result.as_ref().err().map(ToString::to_string);
-        self.result = Some(result.map_err(classify));
+        self.begun = true;
+        // A fault in one command is undone like any failure: the thread goes on for all others.
+        let (result, failed) = match catch_unwind(AssertUnwindSafe(|| (self.run)(tx))) {
+            Ok(Ok(done)) => (Ok(done), None),
+            Ok(Err(error)) => {
+                let failed = error.to_string();
+                (Err(classify(error)), Some(failed))
+            }
+            // The panic's own text went to standard error through the panic hook.
+            Err(_) => (Err(StoreError::Corrupt("a command panicked".into())), Some("a command panicked".to_owned())),
+        };
+        self.result = Some(result);
         failed
     }
 

@@ -82,13 +82,36 @@ impl TightPlace {
                     fs::metadata(file).map_or(0, |file| file.len())
                 };
                 let limit = if bytes < 1 << 20 { length("-wal") } else { length("").max(length("-wal")) } + bytes;
-                let id = process.id().to_string();
-                let set = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={limit}:")]).output();
-                let set = set.unwrap_or_else(|error| panic!("prlimit cannot be run ({error}): install util-linux"));
-                assert!(set.status.success() || !Path::new("/proc").join(id).exists(), "{}", String::from_utf8_lossy(&set.stderr));
+                limit_files(process, limit);
             }
         }
     }
+
+    /// Makes every write to the store fail, or lets it be written again. Immutable files refuse writes even through handles
+    /// that were opened before.
+    ///
+    /// # Panics
+    /// When the system does not let us.
+    pub fn set_read_only(&self, process: &ClinicProcess, read_only: bool) {
+        match self {
+            Self::Disk(disk) => {
+                // The shared-memory index is mapped, not written, and the lock files carry nothing.
+                let store = process.setup().store().display().to_string();
+                let files = [store.clone(), format!("{store}-wal")].map(PathBuf::from).into_iter().filter(|file| file.exists());
+                let mark = if read_only { "+i" } else { "-i" };
+                tool("chattr", Command::new("chattr").arg(mark).args(files))
+                    .unwrap_or_else(|error| panic!("{}: {error}", disk.mount.display()));
+            }
+            Self::Limit => limit_files(process, if read_only { 0 } else { u64::MAX >> 1 }),
+        }
+    }
+}
+
+fn limit_files(process: &ClinicProcess, bytes: u64) {
+    let id = process.id().to_string();
+    let set = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={bytes}:")]).output();
+    let set = set.unwrap_or_else(|error| panic!("prlimit cannot be run ({error}): install util-linux"));
+    assert!(set.status.success() || !Path::new("/proc").join(id).exists(), "{}", String::from_utf8_lossy(&set.stderr));
 }
 
 /// Why there is no small disk.

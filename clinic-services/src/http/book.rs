@@ -21,6 +21,9 @@ use super::{App, Caller, answer::json, query::Query, refusal::Refusal};
 pub const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// How much of a body that is too large is read, in bytes and in time, so that its sender hears why it is refused.
+const PASSED_OVER: usize = 1024 * 1024;
+const PASSED_OVER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Accept an appointment request
 ///
@@ -92,6 +95,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(ProblemCode::BodyTooLarge, "the body is larger than 64 KiB");
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BODY as u64) {
+        pass_over(body).await;
         return Err(too_large());
     }
     // A body that is already there costs no timer: the time-out registers one only once it has to wait.
@@ -101,4 +105,19 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
         Ok(Err(_)) => Err(Refusal::new(ProblemCode::BadRequest, "the body ended before it was whole")),
         Err(_) => Err(Refusal::new(ProblemCode::BadRequest, "the body did not arrive within 10 seconds")),
     }
+}
+
+/// Reads what a client insists on sending, up to a bound: a connection closed on unread bytes is reset, and the reset may
+/// overtake the answer.
+async fn pass_over(mut body: Body) {
+    let mut left = PASSED_OVER;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(PASSED_OVER_WITHIN, reading).await;
 }

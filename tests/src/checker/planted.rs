@@ -57,8 +57,8 @@ impl Planted {
     fn accept_at(&self, number: u128, start: i64, created: i64) {
         self.store
             .execute(
-                "INSERT INTO booking (id, status, patient_id, doctor_id, start_at, end_at, timezone, language, created_at, decide_by)
-                 VALUES (?1, 'pending', ?2, 'D', ?3, ?4, 'UTC', 'es', ?5, ?6)",
+                "INSERT INTO booking (id, status, patient_id, doctor_id, start_at, end_at, timezone, language, created_at, decide_by, job)
+                 VALUES (?1, 'pending', ?2, 'D', ?3, ?4, 'UTC', 'es', ?5, ?6, ?1)",
                 params![id(number).as_bytes(), format!("P{number}"), start, start + HOUR, created, 2 * DAY],
             )
             .unwrap();

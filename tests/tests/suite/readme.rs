@@ -22,8 +22,8 @@ fn only_marked_blocks_are_run() {
     assert_eq!(blocks(text), ["echo 1\necho 2\n", "echo 3\n"]);
 }
 
-#[test]
-fn the_readmes_commands_work() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readmes_commands_work() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let blocks = blocks(&text);
@@ -37,7 +37,10 @@ fn the_readmes_commands_work() {
     let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{script}\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    for shown in ["pending", "confirmed", "slot_taken", "notice_sent"] {
+    for shown in ["\"pending\"", "\"confirmed\"", "\"slot_taken\"", "\"attempt\""] {
         assert!(said.contains(shown), "the README's commands do not show {shown:?}:\n{said}");
     }
+    // The notice follows the decision at once, though not always before the next command.
+    setup.at_rest(std::time::Duration::from_secs(10)).await;
+    assert_eq!(setup.observed().lines_so_far(), 1);
 }

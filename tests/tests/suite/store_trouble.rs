@@ -1,10 +1,10 @@
 //! A store that is locked, full or read-only: 503, nothing half accepted, and service resumes by itself.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use clinic_tests::{
     checker::Expected,
-    disk::{SmallDisk, TightPlace},
+    disk::TightPlace,
     eventually::eventually,
     http::{Answer, Http},
     load::slot_of_its_own,
@@ -82,28 +82,17 @@ async fn a_full_disk() {
     finish(&setup, clinic).await;
 }
 
-/// Files marked immutable refuse writes even through handles opened before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_becomes_read_only() {
-    let disk = match SmallDisk::new(64) {
-        Ok(disk) => disk,
-        Err(error) => return eprintln!("NOT TESTED, a store that becomes read-only: {error}"),
-    };
-    let setup = Setup::new().store_at(&disk.path().join("clinic.db"));
+    let place = TightPlace::new(64);
+    let setup = place.hold(Setup::new());
     let clinic = setup.start();
     let http = clinic.http();
     until_accepted(&http, "before").await;
-    let mark = |mark: &str| {
-        let files = std::fs::read_dir(disk.path()).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
-        // The shared-memory index is mapped, not written, and the lock files carry nothing.
-        let files = files.filter(|path| path.extension().is_some_and(|end| end == "db" || end == "db-wal"));
-        let done = Command::new("chattr").arg(mark).args(files).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    mark("+i");
+    place.set_read_only(&clinic, true);
     until_refused(&http, "frozen").await;
     http.list("").await.expect(200);
-    mark("-i");
+    place.set_read_only(&clinic, false);
     until_accepted(&http, "after").await;
     finish(&setup, clinic).await;
 }

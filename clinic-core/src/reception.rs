@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use metrics::counter;
 use thiserror::Error;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
     api::{BookRequest, FieldError, Health, HealthStatus},
@@ -26,6 +29,9 @@ use crate::{
 /// How long an unknown outcome is looked up before the caller is told that we cannot know.
 const RECALL_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a probe of the store may take.
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
+
 /// The handle of a running clinic.
 #[derive(Clone)]
 pub struct Reception {
@@ -35,6 +41,8 @@ pub struct Reception {
     relay: Relay,
     waiters: Arc<Waiters>,
     settings: Arc<Settings>,
+    /// When the last probe of the store began, and what it saw.
+    probed: Arc<Mutex<Option<(Instant, String)>>>,
 }
 
 /// An accepted booking.
@@ -97,7 +105,7 @@ impl Reception {
         waiters: Arc<Waiters>,
         settings: Arc<Settings>,
     ) -> Self {
-        Self { store, broker, clock, relay, waiters, settings }
+        Self { store, broker, clock, relay, waiters, settings, probed: Arc::default() }
     }
 
     /// Accepts a request: committed and synced when it returns.
@@ -243,11 +251,7 @@ impl Reception {
 
     /// Whether a booking could be accepted now, and how the broker is. The store alone decides over `down`.
     pub async fn health(&self) -> Health {
-        let store = match timeout(Duration::from_secs(2), self.store.probe()).await {
-            Ok(Ok(())) => "ok".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the store does not answer within 2 s".to_owned(),
-        };
+        let store = self.probe().await;
         let broker = self.broker.health().map_or_else(|error| error.to_string(), |()| "ok".to_owned());
         let status = match (store.as_str(), broker.as_str()) {
             ("ok", "ok") => HealthStatus::Ok,
@@ -255,6 +259,25 @@ impl Reception {
             _ => HealthStatus::Down,
         };
         Health::new(status, store, broker)
+    }
+
+    /// How the store is. Whoever asks while a probe runs shares the next one: a flood of questions is one write at a time.
+    async fn probe(&self) -> String {
+        let asked = Instant::now();
+        let mut probed = self.probed.lock().await;
+        if let Some((begun, seen)) = &*probed
+            && *begun > asked
+        {
+            return seen.clone();
+        }
+        let begun = Instant::now();
+        let seen = match timeout(PROBE_WITHIN, self.store.probe()).await {
+            Ok(Ok(())) => "ok".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the store does not answer within 2 s".to_owned(),
+        };
+        *probed = Some((begun, seen.clone()));
+        seen
     }
 
     /// Figures for metrics: the store's own, and how many messages wait in each queue.

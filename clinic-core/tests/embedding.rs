@@ -284,3 +284,40 @@ async fn a_broker_that_hangs_keeps_nobody_from_being_told_and_no_clinic_from_sto
     clinic.shutdown().await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(5), "nothing was in flight");
 }
+
+/// A broker that panics the first two times somebody wants to consume.
+struct Stumbling(EmbeddedBroker, AtomicU32);
+
+#[async_trait]
+impl Broker for Stumbling {
+    async fn publish(&self, publications: &[Publication]) -> Vec<Result<(), PublishError>> {
+        self.0.publish(publications).await
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: usize) -> Result<Box<dyn Consumer>, BrokerError> {
+        assert!(self.1.fetch_add(1, Ordering::Relaxed) >= 2, "the broker stumbles");
+        self.0.consume(queue, prefetch).await
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Listener>, BrokerError> {
+        self.0.listen().await
+    }
+
+    fn health(&self) -> Result<(), BrokerError> {
+        self.0.health()
+    }
+
+    async fn depth(&self, queue: Queue) -> Option<u64> {
+        self.0.depth(queue).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_panics_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker: Arc<dyn Broker> = Arc::new(Stumbling(EmbeddedBroker::default(), AtomicU32::new(0)));
+    let clinic = builder(&folder).broker(broker).availability(Yes).channel(Push).start().await.unwrap();
+    let id = book(&clinic).await;
+    assert_eq!(told(&clinic, id).await.notices[0].state, NoticeState::Sent);
+    clinic.shutdown().await.unwrap();
+}

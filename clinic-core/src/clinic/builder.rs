@@ -1,8 +1,11 @@
 //! Assembling a clinic: URLs become adapters, adapters become a running whole.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
+use metrics::counter;
 use thiserror::Error;
+use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Clinic;
@@ -17,6 +20,9 @@ use crate::{
     waiters::{self, Waiters},
     worker::{self, Worker},
 };
+
+/// The pause before a part that panicked is begun anew.
+const REST_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// Where bookings are kept: a URL, or a store of your own.
 #[non_exhaustive]
@@ -259,9 +265,12 @@ impl Builder {
         };
         Ok(Clinic {
             consumers: vec![
-                tokio::spawn(worker::run(worker, intake.clone())),
-                tokio::spawn(notifier::run(notifier, intake.clone())),
-                tokio::spawn(sweep::run(Arc::clone(&store), relay.clone(), settings.sweep, intake.clone())),
+                keep_running("worker", &intake, move |shutdown| worker::run(worker.clone(), shutdown)),
+                keep_running("notifier", &intake, move |shutdown| notifier::run(notifier.clone(), shutdown)),
+                keep_running("sweep", &intake, {
+                    let (store, relay, period) = (Arc::clone(&store), relay.clone(), settings.sweep);
+                    move |shutdown| sweep::run(Arc::clone(&store), relay.clone(), period, shutdown)
+                }),
             ],
             carriers: vec![
                 tokio::spawn(relay::run(relay_run, Arc::clone(&store), Arc::clone(&broker), carriers.clone())),
@@ -279,6 +288,22 @@ impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// Runs a part until shutdown; one that panics is begun anew. What it held comes back by its leases' end.
+fn keep_running<F, R>(part: &'static str, shutdown: &CancellationToken, run: F) -> JoinHandle<()>
+where
+    F: Fn(CancellationToken) -> R + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        while AssertUnwindSafe(run(shutdown.clone())).catch_unwind().await.is_err() && !shutdown.is_cancelled() {
+            counter!("clinic_part_panics_total", "part" => part).increment(1);
+            tracing::error!(part, "a part of the clinic panicked and is begun anew; its work is safe in the store");
+            sleep(REST_AFTER_PANIC).await;
+        }
+    })
 }
 
 /// A URL as an error may show it: its scheme alone, since the rest can hold a password.

@@ -73,6 +73,7 @@ pub const DESCRIBED: &[Described] = &[
     ),
     counter("clinic_fenced_total", Unit::Count, "Late writes refused because the token was no longer the job's"),
     counter("clinic_poison_total", Unit::Count, "Messages that could not be understood, by queue"),
+    counter("clinic_part_panics_total", Unit::Count, "Parts of the process that panicked and were begun anew, by part"),
     counter("clinic_notice_claims_total", Unit::Count, "Notices claimed, by path"),
     counter("clinic_notices_sent_total", Unit::Count, "Notices that a channel took, by channel"),
     counter("clinic_notices_unsent_total", Unit::Count, "Tries that sent nothing, by channel and outcome"),

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::rows::{self, Millis, booking_columns, read_booking};
 use crate::{
-    booking::Booking,
+    booking::{Booking, Status},
     id::BookingId,
     notification::{EventKind, NoticeRecord, NoticeState},
     page::{DEFAULT_LIMIT, Filter, MAX_LIMIT},
@@ -24,7 +24,13 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
     let (from, to) = (filter.from.map(Millis::from), filter.to.map(Millis::from));
     let (after_start, after_id) = (filter.after.map(|cursor| Millis::from(cursor.start)), filter.after.map(|cursor| cursor.id));
     let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit.min(MAX_LIMIT) };
-    let mut sql = concat!("SELECT ", booking_columns!(), " FROM booking WHERE true").to_owned();
+    let mut sql = concat!("SELECT ", booking_columns!(), " FROM booking").to_owned();
+    if filter.status == Some(Status::Pending) && filter.doctor_id.is_none() && filter.patient_id.is_none() {
+        // Few are pending, and they lie at the end of a long line of starts.
+        sql.push_str(" INDEXED BY booking_undecided WHERE booking.status = 'pending'");
+    } else {
+        sql.push_str(" WHERE true");
+    }
     let mut values: Vec<&dyn ToSql> = Vec::new();
     let mut conditions: Vec<(&str, &dyn ToSql)> = Vec::new();
     if let Some(doctor) = &filter.doctor_id {

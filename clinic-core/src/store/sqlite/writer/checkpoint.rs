@@ -2,6 +2,7 @@
 //! writer only finishes what little is left, and the log then starts over.
 
 use std::{
+    cell::Cell,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -23,6 +24,8 @@ pub(super) struct Checkpointer {
     pages: Arc<AtomicU64>,
     start: SyncSender<()>,
     done: Arc<AtomicBool>,
+    /// At how many pages the writer waits next. Only it looks at this.
+    too_many: Cell<u64>,
 }
 
 impl Checkpointer {
@@ -36,7 +39,7 @@ impl Checkpointer {
             .name("clinic-checkpoint".into())
             .spawn(move || run(&connection, &asked, &finished))
             .map_err(|source| OpenError::File { path: PathBuf::from(path), source })?;
-        Ok(Self { pages, start, done })
+        Ok(Self { pages, start, done, too_many: Cell::new(TOO_MANY) })
     }
 
     /// Called by the writer between two transactions.
@@ -45,9 +48,14 @@ impl Checkpointer {
         if self.done.swap(false, Ordering::AcqRel) {
             // Most pages are moved: the rest is quick, and the next commit writes at the log's beginning again.
             checkpoint(connection, "PRAGMA wal_checkpoint(PASSIVE)");
-        } else if pages > TOO_MANY {
+        } else if pages > self.too_many.get() {
             checkpoint(connection, "PRAGMA wal_checkpoint(RESTART)");
+            // A reader from outside may stay for long: each wait for it has to be earned by more log.
+            self.too_many.set(pages + TOO_MANY);
         } else if pages > PAGES {
+            if pages < TOO_MANY {
+                self.too_many.set(TOO_MANY);
+            }
             // Full means that it is running already.
             let _ = self.start.try_send(());
         }

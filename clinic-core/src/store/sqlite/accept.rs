@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     ending,
     rows::{self, Millis},
-    writer::Tx,
+    tx::Tx,
 };
 use crate::{
     booking::Booking,

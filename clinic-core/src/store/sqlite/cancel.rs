@@ -1,10 +1,10 @@
 //! Cancelling: status, job, token and news in one transaction.
 
 use super::{
-    claim::Job,
     ending::{self, Step},
+    job::Job,
     rows,
-    writer::Tx,
+    tx::Tx,
 };
 use crate::{booking::Status, id::BookingId, ports::Cancellation};
 

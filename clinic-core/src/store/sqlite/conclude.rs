@@ -3,10 +3,10 @@
 use rusqlite::params;
 
 use super::{
-    claim::Job,
     ending::{self, Attempted, Step},
+    job::Job,
     loss::{self, Lost},
-    writer::Tx,
+    tx::Tx,
 };
 use crate::{
     booking::Status,

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{claim::Job, rows::Millis, writer::Tx};
+use super::{job::Job, rows::Millis, tx::Tx};
 use crate::{
     booking::Status,
     decision::{AttemptOutcome, Reason},

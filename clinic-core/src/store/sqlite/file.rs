@@ -11,7 +11,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 use thiserror::Error;
 
-use super::{SqliteOptions, loss, migrate, turn::Turn, writer::Tx};
+use super::{SqliteOptions, loss, migrate, turn::Turn, tx::Tx};
 use crate::ports::Clock;
 
 /// Why the store cannot be opened.

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{claim::Job, ending, notices, writer::Tx};
+use super::{ending, job::Job, notices, tx::Tx};
 use crate::{
     decision::Reason,
     id::JobId,

@@ -7,6 +7,8 @@ mod cancel;
 mod claim;
 mod conclude;
 mod file;
+mod job;
+mod ledger;
 mod ending;
 mod loss;
 mod migrate;
@@ -15,6 +17,7 @@ mod read;
 mod reader;
 mod rows;
 mod turn;
+mod tx;
 mod writer;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -90,7 +93,7 @@ impl SqliteStore {
     async fn work<T, F>(&self, run: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&writer::Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnMut(&tx::Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         self.writer.submit(Lane::Work, run).await
     }
@@ -105,7 +108,7 @@ impl Store for SqliteStore {
 
     async fn recall(&self, id: BookingId) -> Result<Option<Booking>, StoreError> {
         self.work(move |tx| {
-            writer::touch(tx)?;
+            tx::touch(tx)?;
             rows::booking(tx.connection, id)
         })
         .await
@@ -178,7 +181,7 @@ impl Store for SqliteStore {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        self.work(writer::touch).await
+        self.work(tx::touch).await
     }
 
     async fn stats(&self) -> Result<StoreStats, StoreError> {

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::{
-    claim::{Job, UNREADABLE_PAUSE},
     ending,
+    job::{Job, UNREADABLE_PAUSE},
+    ledger::{Row, row_columns},
     rows::{self, Millis},
-    writer::Tx,
+    tx::Tx,
 };
 use crate::{
     decision::Reason,
@@ -20,15 +21,7 @@ use crate::{
     notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED},
     ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
     retry::{MAX_LOSSES, pause_after_loss},
-    timeline::EntryKind,
 };
-
-/// The columns of [`Row::read`], in its order.
-macro_rules! row_columns {
-    () => {
-        "booking, event_seq, channel, id, job, tries, losses, token, lease_until, due_at"
-    };
-}
 
 pub(super) fn claim(tx: &Tx<'_>, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Vec<Notice>>> {
     let mut rooms = Rooms::new(claimant);
@@ -131,100 +124,6 @@ impl<'a> Rooms<'a> {
     }
 }
 
-/// A pending ledger row.
-struct Row {
-    /// Whether it is in the ledger yet; a fresh one is written once, with its lease.
-    stored: bool,
-    booking: BookingId,
-    event_seq: u32,
-    channel: String,
-    id: NoticeId,
-    job: JobId,
-    tries: u32,
-    losses: u32,
-    token: Option<Token>,
-    lease_until: Option<Millis>,
-    due_at: Option<Millis>,
-}
-
-impl Row {
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            stored: true,
-            booking: row.get(0)?,
-            event_seq: row.get(1)?,
-            channel: row.get(2)?,
-            id: row.get(3)?,
-            job: row.get(4)?,
-            tries: row.get(5)?,
-            losses: row.get(6)?,
-            token: row.get(7)?,
-            lease_until: row.get(8)?,
-            due_at: row.get(9)?,
-        })
-    }
-
-    /// Writes a fresh one, due at once.
-    fn store(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
-        if !self.stored {
-            self.insert(tx, None, tx.now)?;
-        }
-        Ok(())
-    }
-
-    fn insert(&self, tx: &Tx<'_>, lease: Option<(Token, Millis)>, next_look: Millis) -> rusqlite::Result<()> {
-        let (token, until) = lease.unzip();
-        tx.connection
-            .prepare_cached(
-                "INSERT INTO notice (booking, event_seq, channel, id, job, state, due_at, token, lease_until, next_look) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![self.booking, self.event_seq, self.channel, self.id, self.job, tx.now, token, until, next_look])
-            .map(drop)
-    }
-
-    /// Until when somebody may be sending it.
-    fn busy_until(&self, now: Millis) -> Option<Millis> {
-        self.token.and(self.lease_until).filter(|until| *until > now)
-    }
-
-    fn end(&self, tx: &Tx<'_>, state: NoticeState, more_tries: u32, code: Option<&str>, receipt: Option<&str>) -> rusqlite::Result<()> {
-        let seq = ending::next_seq(tx, self.booking)?;
-        tx.connection
-            .prepare_cached(
-                "UPDATE notice SET state = ?4, tries = tries + ?5, code = ?6, receipt = ?7, seq = ?8, settled_at = ?9, \
-                 token = NULL, lease_until = NULL, due_at = NULL, next_look = NULL WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
-            )?
-            .execute(params![self.booking, self.event_seq, self.channel, state, more_tries, code, receipt, seq, tx.now])
-            .map(drop)
-    }
-
-    fn retry(&self, tx: &Tx<'_>, code: &str, due: Millis) -> rusqlite::Result<()> {
-        let seq = ending::next_seq(tx, self.booking)?;
-        tx.connection
-            .prepare_cached(
-                "INSERT INTO timeline (booking, seq, at, kind, attempt, code, next_try, channel, notice) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![self.booking, seq, tx.now, EntryKind::NoticeRetry, self.tries + 1, code, due, self.channel, self.id])?;
-        tx.connection
-            .prepare_cached("UPDATE notice SET tries = tries + 1, code = ?4 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3")?
-            .execute(params![self.booking, self.event_seq, self.channel, code])?;
-        self.free(tx, due)
-    }
-
-    /// Lets it go until `due`.
-    fn free(&self, tx: &Tx<'_>, due: Millis) -> rusqlite::Result<()> {
-        tx.connection
-            .prepare_cached(
-                "UPDATE notice SET token = NULL, lease_until = NULL, due_at = ?4, next_look = ?4 \
-                 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
-            )?
-            .execute(params![self.booking, self.event_seq, self.channel, due])
-            .map(drop)
-    }
-}
-
 /// A tell job becomes one row a channel, yet to be stored, and is gone.
 fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result<Vec<Row>> {
     let (false, Some(event_seq)) = (claimant.rooms.is_empty(), job.event_seq) else {
@@ -286,7 +185,7 @@ fn grant(
             // The one before it is being sent: its settling wakes this one, its lease's end at the latest.
             row.store(tx)?;
             row.free(tx, tx.now)?;
-            look_not_before(tx, &row, until)?;
+            row.look_not_before(tx, until)?;
             continue;
         }
         if row.token.is_some() && !lose(tx, &row)? {
@@ -361,13 +260,6 @@ fn settle_older(tx: &Tx<'_>, older: Vec<Row>) -> rusqlite::Result<Option<Millis>
     Ok(busy)
 }
 
-fn look_not_before(tx: &Tx<'_>, row: &Row, at: Millis) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached("UPDATE notice SET next_look = ?4 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3")?
-        .execute(params![row.booking, row.event_seq, row.channel, at])
-        .map(drop)
-}
-
 fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<Option<Notice>> {
     let booking = match rows::booking(tx.connection, row.booking) {
         Ok(Some(booking)) => booking,
@@ -375,7 +267,7 @@ fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<
         Err(error) if rows::is_unreadable(&error) => {
             tracing::error!(booking = %row.booking, %error, "a booking cannot be read; its notices wait until it is mended");
             row.store(tx)?;
-            look_not_before(tx, row, tx.now.plus(UNREADABLE_PAUSE))?;
+            row.look_not_before(tx, tx.now.plus(UNREADABLE_PAUSE))?;
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -428,7 +320,7 @@ fn wake_later(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Vec<(JobId, BookingId)
     later
         .iter()
         .map(|later| {
-            look_not_before(tx, later, later.due_at.unwrap_or(tx.now).max(tx.now))?;
+            later.look_not_before(tx, later.due_at.unwrap_or(tx.now).max(tx.now))?;
             Ok((later.job, later.booking))
         })
         .collect()

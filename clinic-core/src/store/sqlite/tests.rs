@@ -125,7 +125,7 @@ async fn a_command_that_panics_is_undone_and_the_writer_goes_on() {
     let place = Place::new();
     let store = place.open();
     let panicking = store.work(|tx| {
-        writer::touch(tx)?;
+        tx::touch(tx)?;
         if true { panic!("a fault") } else { Ok(()) }
     });
     assert!(matches!(panicking.await, Err(StoreError::Corrupt(_))));
@@ -145,9 +145,9 @@ async fn reads_that_panic_leave_their_connections_to_others() {
     assert!(store.bookings(&[booking(0).id]).await.unwrap().is_empty());
 }
 
-fn touch_twice(tx: &writer::Tx<'_>) -> rusqlite::Result<()> {
-    writer::touch(tx)?;
-    writer::touch(tx)
+fn touch_twice(tx: &tx::Tx<'_>) -> rusqlite::Result<()> {
+    tx::touch(tx)?;
+    tx::touch(tx)
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ use self::{
     command::{Command, Commit, Started, Typed},
     lanes::Lanes,
 };
-use super::{OpenError, SqliteOptions, file::Opened, rows::Millis, turn::Turn};
+use super::{OpenError, SqliteOptions, file::Opened, rows::Millis, turn::Turn, tx::Tx};
 use crate::{
     crash::crash_point,
     ports::{Clock, StoreError},
@@ -40,24 +40,6 @@ const COMMANDS: usize = 1024;
 const GATHER: Duration = Duration::from_millis(5);
 /// How long closing waits for the last commit.
 const CLOSING: Duration = Duration::from_secs(1);
-
-/// What a command works with: the open transaction and the moment it runs at.
-pub(super) struct Tx<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) now: Millis,
-    pub(super) grace: Duration,
-}
-
-impl<'a> Tx<'a> {
-    pub(super) fn new(connection: &'a Connection, now: chrono::DateTime<chrono::Utc>, grace: Duration) -> Self {
-        Self { connection, now: now.into(), grace }
-    }
-}
-
-/// Writes something small, so that the commit is a real one.
-pub(super) fn touch(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    tx.connection.prepare_cached("UPDATE probe SET at = ?1 WHERE one = 1")?.execute([tx.now]).map(drop)
-}
 
 pub(super) struct Writer {
     lanes: Arc<Lanes>,

@@ -1,0 +1,127 @@
+//! Rows of the ledger: one notice each.
+
+use rusqlite::params;
+
+use super::{ending, rows::Millis, tx::Tx};
+use crate::{
+    id::{BookingId, JobId, NoticeId, Token},
+    notification::NoticeState,
+    timeline::EntryKind,
+};
+
+/// The columns of [`Row::read`], in its order.
+macro_rules! row_columns {
+    () => {
+        "booking, event_seq, channel, id, job, tries, losses, token, lease_until, due_at"
+    };
+}
+pub(super) use row_columns;
+
+/// A pending ledger row.
+pub(super) struct Row {
+    /// Whether it is in the ledger yet; a fresh one is written once, with its lease.
+    pub(super) stored: bool,
+    pub(super) booking: BookingId,
+    pub(super) event_seq: u32,
+    pub(super) channel: String,
+    pub(super) id: NoticeId,
+    pub(super) job: JobId,
+    pub(super) tries: u32,
+    pub(super) losses: u32,
+    pub(super) token: Option<Token>,
+    pub(super) lease_until: Option<Millis>,
+    pub(super) due_at: Option<Millis>,
+}
+
+impl Row {
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            stored: true,
+            booking: row.get(0)?,
+            event_seq: row.get(1)?,
+            channel: row.get(2)?,
+            id: row.get(3)?,
+            job: row.get(4)?,
+            tries: row.get(5)?,
+            losses: row.get(6)?,
+            token: row.get(7)?,
+            lease_until: row.get(8)?,
+            due_at: row.get(9)?,
+        })
+    }
+
+    /// Writes a fresh one, due at once.
+    pub(super) fn store(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
+        if !self.stored {
+            self.insert(tx, None, tx.now)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert(&self, tx: &Tx<'_>, lease: Option<(Token, Millis)>, next_look: Millis) -> rusqlite::Result<()> {
+        let (token, until) = lease.unzip();
+        tx.connection
+            .prepare_cached(
+                "INSERT INTO notice (booking, event_seq, channel, id, job, state, due_at, token, lease_until, next_look) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![self.booking, self.event_seq, self.channel, self.id, self.job, tx.now, token, until, next_look])
+            .map(drop)
+    }
+
+    /// Until when somebody may be sending it.
+    pub(super) fn busy_until(&self, now: Millis) -> Option<Millis> {
+        self.token.and(self.lease_until).filter(|until| *until > now)
+    }
+
+    pub(super) fn end(
+        &self,
+        tx: &Tx<'_>,
+        state: NoticeState,
+        more_tries: u32,
+        code: Option<&str>,
+        receipt: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let seq = ending::next_seq(tx, self.booking)?;
+        tx.connection
+            .prepare_cached(
+                "UPDATE notice SET state = ?4, tries = tries + ?5, code = ?6, receipt = ?7, seq = ?8, settled_at = ?9, \
+                 token = NULL, lease_until = NULL, due_at = NULL, next_look = NULL WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
+            )?
+            .execute(params![self.booking, self.event_seq, self.channel, state, more_tries, code, receipt, seq, tx.now])
+            .map(drop)
+    }
+
+    pub(super) fn retry(&self, tx: &Tx<'_>, code: &str, due: Millis) -> rusqlite::Result<()> {
+        let seq = ending::next_seq(tx, self.booking)?;
+        tx.connection
+            .prepare_cached(
+                "INSERT INTO timeline (booking, seq, at, kind, attempt, code, next_try, channel, notice) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![self.booking, seq, tx.now, EntryKind::NoticeRetry, self.tries + 1, code, due, self.channel, self.id])?;
+        tx.connection
+            .prepare_cached("UPDATE notice SET tries = tries + 1, code = ?4 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3")?
+            .execute(params![self.booking, self.event_seq, self.channel, code])?;
+        self.free(tx, due)
+    }
+
+    /// Lets it go until `due`.
+    pub(super) fn free(&self, tx: &Tx<'_>, due: Millis) -> rusqlite::Result<()> {
+        tx.connection
+            .prepare_cached(
+                "UPDATE notice SET token = NULL, lease_until = NULL, due_at = ?4, next_look = ?4 \
+                 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
+            )?
+            .execute(params![self.booking, self.event_seq, self.channel, due])
+            .map(drop)
+    }
+
+    /// Not before then does the sweep look at it.
+    pub(super) fn look_not_before(&self, tx: &Tx<'_>, at: Millis) -> rusqlite::Result<()> {
+        tx.connection
+            .prepare_cached("UPDATE notice SET next_look = ?4 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3")?
+            .execute(params![self.booking, self.event_seq, self.channel, at])
+            .map(drop)
+    }
+}

@@ -1,0 +1,37 @@
+//! Where the binaries under test are.
+
+use std::path::{Path, PathBuf};
+
+/// The binary under test: `CLINIC_BIN`, or `clinic` beside the test binary.
+///
+/// # Panics
+/// When there is none; the text says how to build it.
+#[must_use]
+pub fn clinic_binary() -> PathBuf {
+    binary("CLINIC_BIN", "clinic", "cargo build -p clinic-services")
+}
+
+/// The binary with crash points: `CLINIC_CRASH_BIN`.
+///
+/// # Panics
+/// When there is none; the text says how to build it.
+#[must_use]
+pub fn crash_binary() -> PathBuf {
+    binary(
+        "CLINIC_CRASH_BIN",
+        "../crash-points/debug/clinic",
+        "cargo build -p clinic-services --features crash-points --target-dir target/crash-points",
+    )
+}
+
+fn binary(variable: &str, beside: &str, build: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map_or_else(
+        || {
+            let this = std::env::current_exe().expect("a process has a binary");
+            this.parent().and_then(Path::parent).unwrap_or(Path::new(".")).join(beside)
+        },
+        PathBuf::from,
+    );
+    assert!(path.is_file(), "there is no {}: build it with `{build}`, or set {variable}; tests/run does", path.display());
+    path
+}

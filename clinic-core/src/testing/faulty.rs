@@ -167,20 +167,25 @@ struct FaultySession<S> {
     over: bool,
 }
 
+/// What comes next, or the session's end when the broker closes first.
+async fn while_open<T>(over: &mut bool, closed: &mut watch::Receiver<bool>, next: impl Future<Output = Option<T>>) -> Option<T> {
+    if *over {
+        return None;
+    }
+    tokio::select! {
+        biased;
+        _ = closed.wait_for(|closed| *closed) => {
+            *over = true;
+            None
+        }
+        next = next => next,
+    }
+}
+
 #[async_trait]
 impl Consumer for FaultySession<Box<dyn Consumer>> {
     async fn next(&mut self) -> Option<Delivery> {
-        if self.over {
-            return None;
-        }
-        tokio::select! {
-            biased;
-            _ = self.closed.wait_for(|closed| *closed) => {
-                self.over = true;
-                None
-            }
-            delivery = self.session.next() => delivery,
-        }
+        while_open(&mut self.over, &mut self.closed, self.session.next()).await
     }
 
     async fn cancel(&mut self) {
@@ -191,17 +196,7 @@ impl Consumer for FaultySession<Box<dyn Consumer>> {
 #[async_trait]
 impl Listener for FaultySession<Box<dyn Listener>> {
     async fn next(&mut self) -> Option<BookingId> {
-        if self.over {
-            return None;
-        }
-        tokio::select! {
-            biased;
-            _ = self.closed.wait_for(|closed| *closed) => {
-                self.over = true;
-                None
-            }
-            booking = self.session.next() => booking,
-        }
+        while_open(&mut self.over, &mut self.closed, self.session.next()).await
     }
 }
 

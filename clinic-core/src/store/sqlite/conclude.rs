@@ -14,8 +14,10 @@ use crate::{
     job::JobKind,
     ports::{Concluded, Conclusion, Ending},
     timeline::EntryKind,
-    topology::Publication,
 };
+
+/// Stored, with nothing to publish.
+const NOTHING_TO_TELL: Concluded = Concluded::Done(Vec::new());
 
 pub(super) fn conclude(tx: &Tx<'_>, conclusion: &Conclusion) -> rusqlite::Result<Concluded> {
     let lease = &conclusion.lease;
@@ -39,22 +41,22 @@ pub(super) fn conclude(tx: &Tx<'_>, conclusion: &Conclusion) -> rusqlite::Result
                      WHERE id = ?1",
                 )?
                 .execute(params![job.id, due])?;
-            Ok(done(None))
+            Ok(NOTHING_TO_TELL)
         }
         Ending::Lost => Ok(match loss::lose(tx, job)? {
-            Lost::Again(_) => done(None),
+            Lost::Again(_) => NOTHING_TO_TELL,
             Lost::Ended(publications) => Concluded::Done(publications),
         }),
         Ending::Released => {
             ending::entry(tx, job.booking, EntryKind::Released, None, Some(worker), None, None)?;
             job.settle(tx)?;
-            Ok(done(None))
+            Ok(NOTHING_TO_TELL)
         }
         Ending::ReleaseFailed(outcome) => {
             ending::entry(tx, job.booking, EntryKind::ReleaseFailed, Some(job.attempt), Some(worker), Some(outcome.as_str()), None)?;
             ending::dead_letter(tx, job.booking, "release", outcome.as_str(), job.attempt, None)?;
             job.settle(tx)?;
-            Ok(done(None))
+            Ok(NOTHING_TO_TELL)
         }
     }
 }
@@ -74,8 +76,4 @@ fn decide(tx: &Tx<'_>, job: &Job, worker: &str, decision: Decision, outcome: Att
     let publications = ending::step(tx, Status::Pending, &decided)?;
     job.settle(tx)?;
     Ok(publications.map_or(Concluded::Fenced, Concluded::Done))
-}
-
-fn done(publication: Option<Publication>) -> Concluded {
-    Concluded::Done(publication.into_iter().collect())
 }

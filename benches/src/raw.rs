@@ -57,9 +57,9 @@ async fn connect(broker: &str) -> lapin::Result<Connection> {
 
 async fn declare(channel: &Channel, queue: &str) -> lapin::Result<()> {
     let mut arguments = FieldTable::default();
-    let mut text = |name: &str, value: &str| arguments.insert(name.into(), AMQPValue::LongString(LongString::from(value)));
-    text("x-queue-type", "quorum");
-    text("x-overflow", "reject-publish");
+    for (name, value) in [("x-queue-type", "quorum"), ("x-overflow", "reject-publish")] {
+        arguments.insert(name.into(), AMQPValue::LongString(LongString::from(value)));
+    }
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongUInt(DELIVERY_LIMIT));
     arguments.insert("x-max-length".into(), AMQPValue::LongUInt(Queue::Bookings.spec().max_length));
     channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), arguments).await.map(drop)

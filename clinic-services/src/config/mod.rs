@@ -9,7 +9,6 @@ mod error;
 mod exposure;
 mod locality;
 mod logging;
-mod node;
 mod program;
 mod serving;
 mod storing;

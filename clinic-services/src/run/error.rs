@@ -49,7 +49,9 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Keys(_) | Self::Availability(_) | Self::Start(StartError::Settings(_)) => ExitCode::from(2),
+            Self::Config(_) | Self::Keys(_) | Self::Availability(_) | Self::Start(StartError::Settings(_) | StartError::Broker(_)) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }

@@ -6,6 +6,7 @@ use clinic_core::{
 };
 use thiserror::Error;
 
+use super::HealthError;
 use crate::{config::ConfigError, http::keys::KeysError};
 
 /// Why a process does not run, or ended other than asked.
@@ -42,6 +43,9 @@ pub enum RunError {
     /// A part of it panicked on the way.
     #[error("the clinic ended with a fault")]
     Shutdown(#[from] ShutdownError),
+    /// Another process was asked for its health and is not well.
+    #[error(transparent)]
+    Health(#[from] HealthError),
 }
 
 impl RunError {

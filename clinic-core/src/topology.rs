@@ -40,6 +40,10 @@ pub struct QueueSpec {
 
 /// `x-delivery-limit` of every queue.
 pub const DELIVERY_LIMIT: u32 = 20;
+/// `x-max-length` of every `.dead` queue, with overflow drop-head: the oldest poison goes.
+pub const DEAD_MAX_LENGTH: u32 = 100_000;
+/// `x-max-length-bytes` of every `.dead` queue: poison may be large.
+pub const DEAD_MAX_BYTES: u32 = 256 * 1024 * 1024;
 
 /// Routes `booking_queue`.
 pub const BOOKINGS: Exchange = Exchange { name: "clinic.bookings", kind: ExchangeKind::Direct };

@@ -2,6 +2,10 @@
 
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedBroker;
+#[cfg(feature = "rabbitmq")]
+pub use rabbitmq::{RabbitBroker, RabbitOptions, RabbitUrlError};

@@ -54,7 +54,7 @@ impl From<Arc<dyn Store>> for StoreSource {
 /// What carries the news: a URL, or a broker of your own.
 #[non_exhaustive]
 pub enum BrokerSource {
-    /// `embedded`.
+    /// `embedded`, or `amqp://...`.
     Url(String),
     /// An adapter.
     Ready(Arc<dyn Broker>),
@@ -88,6 +88,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("the store does not open")]
     Store(#[source] Source),
+    /// The broker's address or prefix cannot be understood.
+    #[error("the broker cannot be used")]
+    Broker(#[source] Source),
     /// The URL's scheme is known, but this build leaves its adapter out.
     #[error("{url} needs the feature `{feature}` of clinic-core, which this build leaves out")]
     FeatureOff {
@@ -136,6 +139,7 @@ pub enum StartError {
 pub struct Builder {
     store: StoreSource,
     broker: BrokerSource,
+    prefix: String,
     availability: Option<Arc<dyn Availability>>,
     channels: Vec<Arc<dyn Channel>>,
     clock: Arc<dyn Clock>,
@@ -148,6 +152,7 @@ impl Default for Builder {
         Self {
             store: "sqlite:clinic.db".into(),
             broker: "embedded".into(),
+            prefix: String::new(),
             availability: None,
             channels: Vec::new(),
             clock: Arc::new(SystemClock),
@@ -165,10 +170,18 @@ impl Builder {
         self
     }
 
-    /// What carries the news: `embedded`, or an `Arc<dyn Broker>`.
+    /// What carries the news: `embedded`; RabbitMQ at `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://`, the nodes of a cluster
+    /// separated by commas; or an `Arc<dyn Broker>`.
     #[must_use]
     pub fn broker(mut self, broker: impl Into<BrokerSource>) -> Self {
         self.broker = broker.into();
+        self
+    }
+
+    /// What is put before the name of every exchange and queue of RabbitMQ; nothing when nothing is said.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
         self
     }
 
@@ -239,7 +252,7 @@ impl Builder {
         let outlets = if self.roles.contains(Roles::NOTIFIER) { Some(outlets(self.channels)?) } else { None };
         let broker = match self.broker {
             BrokerSource::Ready(broker) => broker,
-            BrokerSource::Url(url) => open_broker(&url)?,
+            BrokerSource::Url(url) => open_broker(&url, &self.prefix, &settings)?,
         };
         let store = match self.store {
             StoreSource::Ready(store) => store,
@@ -338,17 +351,33 @@ async fn open_store(url: &str, clock: &Arc<dyn Clock>, settings: &Settings) -> R
     }
 }
 
-fn open_broker(url: &str) -> Result<Arc<dyn Broker>, StartError> {
+fn open_broker(url: &str, prefix: &str, settings: &Settings) -> Result<Arc<dyn Broker>, StartError> {
     if url.starts_with("amqp://") || url.starts_with("amqps://") {
-        return Err(StartError::FeatureOff { url: shown(url), feature: "rabbitmq" });
+        return open_rabbitmq(url, prefix, settings);
     }
     if url != "embedded" {
-        return Err(StartError::UnknownUrl { setting: "CLINIC_BROKER", url: shown(url), expected: "embedded" });
+        return Err(StartError::UnknownUrl {
+            setting: "CLINIC_BROKER",
+            url: shown(url),
+            expected: "embedded, or amqp://USER:PASSWORD@HOST:PORT",
+        });
     }
     #[cfg(feature = "embedded")]
     return Ok(Arc::new(crate::broker::EmbeddedBroker::new(EMBEDDED_CAPACITY)));
     #[cfg(not(feature = "embedded"))]
     return Err(StartError::FeatureOff { url: url.into(), feature: "embedded" });
+}
+
+#[cfg(feature = "rabbitmq")]
+fn open_rabbitmq(urls: &str, prefix: &str, settings: &Settings) -> Result<Arc<dyn Broker>, StartError> {
+    use crate::broker::{RabbitBroker, RabbitOptions};
+    let options = RabbitOptions::new(urls).with_prefix(prefix).with_name(&settings.worker);
+    Ok(Arc::new(RabbitBroker::new(options).map_err(|error| StartError::Broker(error.into()))?))
+}
+
+#[cfg(not(feature = "rabbitmq"))]
+fn open_rabbitmq(urls: &str, _prefix: &str, _settings: &Settings) -> Result<Arc<dyn Broker>, StartError> {
+    Err(StartError::FeatureOff { url: shown(urls), feature: "rabbitmq" })
 }
 
 /// Messages that wait in each queue of the embedded broker; what does not fit is left to the sweep.

@@ -1,0 +1,101 @@
+use std::{sync::Arc, time::Duration};
+
+use lapin::{Channel, options::QueueDeclareOptions, types::FieldTable};
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
+};
+
+use super::{
+    board::Purpose,
+    consumer::RabbitConsumer,
+    error::LinkError,
+    link::Side,
+    listener::RabbitListener,
+    names::Names,
+    options::Setup,
+    session::{STEP, Session},
+};
+use crate::topology::Queue;
+
+/// How long a new consumer waits for those before it to have gone.
+const GOING: Duration = Duration::from_secs(2);
+
+/// The consuming side: consumers and listeners, each on channels of its own, and one channel for questions.
+#[derive(Debug)]
+pub(super) struct Intake {
+    session: Arc<Session>,
+    names: Names,
+    questions: Mutex<Option<Channel>>,
+    going: Going,
+}
+
+/// Consumers that were dropped and whose channels the broker has not closed yet.
+#[derive(Clone, Debug)]
+pub(super) struct Going(watch::Sender<usize>);
+
+impl Going {
+    /// Counts one in; it is out when what is returned is dropped.
+    pub(super) fn begin(&self) -> Gone {
+        self.0.send_modify(|count| *count += 1);
+        Gone(self.clone())
+    }
+
+    async fn wait(&self) {
+        let _ = timeout(GOING, self.0.subscribe().wait_for(|count| *count == 0)).await;
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Gone(Going);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Side for Intake {
+    const PURPOSE: Purpose = Purpose::Consuming;
+
+    async fn open(session: Arc<Session>, setup: &Setup) -> Result<Self, LinkError> {
+        let names = Names::new(setup.prefix.clone());
+        Ok(Self { session, names, questions: Mutex::new(None), going: Going(watch::channel(0).0) })
+    }
+
+    fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl Intake {
+    pub(super) async fn consume(&self, queue: Queue, prefetch: usize) -> Result<RabbitConsumer, LinkError> {
+        // So that what they held is back in the queue, at its head.
+        self.going.wait().await;
+        let opened = RabbitConsumer::open(&self.session, self.going.clone(), self.names.queue(queue), prefetch).await;
+        // Most likely the queue is gone: a new session declares it.
+        opened.inspect_err(|_| self.session.fail("a queue could not be consumed"))
+    }
+
+    pub(super) async fn listen(&self) -> Result<RabbitListener, LinkError> {
+        let opened = RabbitListener::open(&self.session, &self.names).await;
+        opened.inspect_err(|_| self.session.fail("the news could not be listened to"))
+    }
+
+    /// Messages ready in a queue.
+    pub(super) async fn depth(&self, queue: Queue) -> Option<u64> {
+        let asking = async {
+            let mut questions = self.questions.lock().await;
+            let channel = match questions.take().filter(|channel| channel.status().connected()) {
+                Some(channel) => channel,
+                None => self.session.channel().await.ok()?,
+            };
+            let options = QueueDeclareOptions { passive: true, ..Default::default() };
+            let answer = channel.queue_declare(self.names.queue(queue), options, FieldTable::default()).await.ok()?;
+            // After an error, and after a time-out, the next question has a new channel.
+            *questions = Some(channel);
+            Some(u64::from(answer.message_count()))
+        };
+        timeout(STEP, asking).await.ok().flatten()
+    }
+}

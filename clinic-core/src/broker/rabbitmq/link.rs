@@ -1,0 +1,110 @@
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    board::{Board, Purpose},
+    error::LinkError,
+    options::Setup,
+    pause::Pauses,
+    session::Session,
+    url::RabbitUrl,
+};
+
+/// A session that held for so long was a good one: the next try may follow soon.
+const GOOD: Duration = Duration::from_secs(5);
+
+/// What one of the two connections is for.
+pub(super) trait Side: Send + Sync + Sized + 'static {
+    const PURPOSE: Purpose;
+
+    /// Sets up what is used of a session.
+    fn open(session: Arc<Session>, setup: &Setup) -> impl Future<Output = Result<Self, LinkError>> + Send;
+
+    fn session(&self) -> &Arc<Session>;
+}
+
+/// A connection that comes back: the session there is now, if any.
+#[derive(Debug)]
+pub(super) struct Link<S> {
+    side: RwLock<Option<Arc<S>>>,
+}
+
+impl<S> Default for Link<S> {
+    fn default() -> Self {
+        Self { side: RwLock::new(None) }
+    }
+}
+
+impl<S: Side> Link<S> {
+    /// The session there is now.
+    pub(super) fn now(&self) -> Result<Arc<S>, LinkError> {
+        let side = self.side.read().unwrap_or_else(PoisonError::into_inner).clone();
+        side.filter(|side| !side.session().is_over()).ok_or(LinkError::NoSession)
+    }
+
+    fn put(&self, side: Option<Arc<S>>) {
+        *self.side.write().unwrap_or_else(PoisonError::into_inner) = side;
+    }
+
+    /// Keeps a session up until `stop`: after any fault another one, on the next broker of the list, for ever.
+    pub(super) async fn supervise(self: Arc<Self>, setup: Arc<Setup>, board: Arc<Board>, stop: CancellationToken) {
+        let (mut pauses, mut complaint) = (Pauses::default(), Complaint::default());
+        for url in setup.urls.iter().cycle() {
+            match stop.run_until_cancelled(open::<S>(&setup, url)).await {
+                None => return,
+                Some(Err(error)) => complaint.make(S::PURPOSE, url, &error),
+                Some(Ok(side)) => {
+                    let (session, begun) = (Arc::clone(side.session()), Instant::now());
+                    tracing::info!(broker = %url, connection = S::PURPOSE.as_str(), "connected to RabbitMQ");
+                    complaint = Complaint::default();
+                    self.put(Some(Arc::new(side)));
+                    board.set_connected(S::PURPOSE, true);
+                    let ended = stop.run_until_cancelled(session.watch(&board)).await;
+                    board.set_connected(S::PURPOSE, false);
+                    self.put(None);
+                    session.close().await;
+                    let Some(why) = ended else { return };
+                    tracing::warn!(broker = %url, connection = S::PURPOSE.as_str(), why, "the session with RabbitMQ is over; making another one");
+                    if begun.elapsed() >= GOOD {
+                        pauses.reset();
+                    }
+                }
+            }
+            if stop.run_until_cancelled(sleep(pauses.next())).await.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+async fn open<S: Side>(setup: &Setup, url: &RabbitUrl) -> Result<S, LinkError> {
+    let session = Arc::new(Session::open(setup, url, S::PURPOSE.as_str()).await?);
+    let opened = S::open(Arc::clone(&session), setup).await;
+    if opened.is_err() {
+        session.close().await;
+    }
+    opened
+}
+
+/// What is wrong is said once, not at every try.
+#[derive(Debug, Default)]
+struct Complaint {
+    made: Option<String>,
+}
+
+impl Complaint {
+    fn make(&mut self, purpose: Purpose, url: &RabbitUrl, error: &LinkError) {
+        let (text, connection) = (error.in_full(), purpose.as_str());
+        if self.made.as_ref() == Some(&text) {
+            tracing::debug!(broker = %url, connection, error = text, "RabbitMQ still cannot be used");
+            return;
+        }
+        tracing::warn!(broker = %url, connection, error = text, "RabbitMQ cannot be used; trying again until it can");
+        self.made = Some(text);
+    }
+}

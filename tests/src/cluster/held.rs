@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 /// A job in hand: by its id, the token it is held under and the end of the lease, in milliseconds since 1970.
 pub type Held = BTreeMap<Vec<u8>, (Vec<u8>, i64)>;
 
-/// The decide jobs that are held by a worker whose name ends in `-` and this process id, or by anybody.
+/// The decide jobs that are held by a worker of this process id (its name is `HOST-PID-CHANCE`), or by anybody.
 ///
 /// # Panics
 /// When the store cannot be read.
@@ -16,7 +16,7 @@ pub fn held_by(store: &Path, process: Option<u32>) -> Held {
     let read = || {
         let connection = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(Duration::from_secs(5))?;
-        let pattern = process.map_or_else(|| "%".to_owned(), |id| format!("%-{id}"));
+        let pattern = process.map_or_else(|| "%".to_owned(), |id| format!("%-{id}-%"));
         let sql = "SELECT id, token, lease_until FROM job WHERE kind = 'decide' AND token IS NOT NULL AND worker LIKE ?1";
         connection.prepare(sql)?.query_map([pattern], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?.collect::<rusqlite::Result<_>>()
     };

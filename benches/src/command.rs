@@ -34,6 +34,8 @@ enum Part {
     Ratio,
     /// Accepted, decided and told a second, with no delay.
     Whole,
+    /// The same over RabbitMQ by an API, a worker and a notifier, against RabbitMQ alone. Needs `--broker`.
+    Scaled,
     /// A lone client's latency.
     Lone,
     /// Many in flight.
@@ -47,7 +49,10 @@ struct Measure {
     /// Where the stores are made: a directory on a real disk.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
-    /// What to measure; everything unless given, such as `--only ratio,whole`.
+    /// RabbitMQ, for `scaled`: `amqp://user:password@127.0.0.1:5672`. Its queues there begin with `limits.`.
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+    /// What to measure; everything unless given (`scaled` only with `--broker`), such as `--only ratio,whole`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// Runs of each side.
@@ -96,6 +101,9 @@ impl Limits {
 
 impl Measure {
     fn run(&self) -> io::Result<()> {
+        if self.only.contains(&Part::Scaled) && self.broker.is_none() {
+            return Err(io::Error::other("`scaled` needs RabbitMQ: give its URL with --broker"));
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (threads, generator_threads) = (self.threads.unwrap_or(cores), self.generator_threads.unwrap_or(cores));
         let disk = Disk::measure(&self.dir)?;
@@ -111,6 +119,7 @@ impl Measure {
                 connections: self.connections,
                 ratio: None,
                 whole: None,
+                scaled: None,
                 lone: None,
                 in_flight: None,
                 idle_mb: None,
@@ -127,6 +136,9 @@ impl Measure {
             }
             if self.wants(Part::Whole) {
                 report.whole = Some(measure::whole(&lab, self.runs, self.bookings, self.connections).await?);
+            }
+            if let Some(broker) = self.broker.as_deref().filter(|_| self.wants(Part::Scaled)) {
+                report.scaled = Some(measure::scaled(&lab, broker, self.runs, self.bookings, self.connections).await?);
             }
             if self.wants(Part::InFlight) {
                 report.in_flight = Some(measure::in_flight(&lab, self.in_flight, self.connections).await?);

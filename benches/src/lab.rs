@@ -65,20 +65,43 @@ impl Lab {
     /// When it does not start.
     pub fn clinic(&self, delay: RangeInclusive<Duration>, concurrency: usize) -> io::Result<Stand> {
         let room = self.room()?;
+        let store = self.copy_into(&room)?;
+        let mut arguments = Serve::arguments(Kind::Clinic, self.threads);
+        arguments.extend(["--store".into(), store, "--concurrency".into(), concurrency.to_string(), "--delay".into()]);
+        arguments.extend([delay.start(), delay.end()].map(|bound| bound.as_millis().to_string()));
+        self.start(arguments, room)
+    }
+
+    /// Starts an API, a worker and a notifier over a fresh copy of the full store and a broker, without delay.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub fn scaled(&self, broker: &str, concurrency: usize) -> io::Result<Stand> {
+        let room = self.room()?;
+        let store = self.copy_into(&room)?;
+        let prefix = format!("limits.{}.", Utc::now().timestamp_micros());
+        let arguments = |kind| {
+            let mut arguments = Serve::arguments(kind, self.threads);
+            let settings =
+                [("--store", store.as_str()), ("--broker", broker), ("--prefix", &prefix), ("--concurrency", &concurrency.to_string())];
+            arguments.extend(settings.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]));
+            arguments.extend(["--delay", "0", "0"].map(str::to_owned));
+            arguments
+        };
+        let others = vec![
+            Server::start(&arguments(Kind::Worker), &room.path().join("worker.log"))?,
+            Server::start(&arguments(Kind::Notifier), &room.path().join(NOTICES))?,
+        ];
+        let server = Server::start(&arguments(Kind::Api), &room.path().join("api.log"))?;
+        Ok(self.stand(server, others, room))
+    }
+
+    fn copy_into(&self, room: &TempDir) -> io::Result<String> {
         let store = room.path().join(STORE);
         fs::copy(self.full(), &store)?;
         // Written back now, so that the run does not pay for the copy.
         fs::File::open(&store)?.sync_all()?;
-        let mut arguments = Serve::arguments(Kind::Clinic, self.threads);
-        arguments.extend([
-            "--store".into(),
-            store.display().to_string(),
-            "--concurrency".into(),
-            concurrency.to_string(),
-            "--delay".into(),
-        ]);
-        arguments.extend([delay.start(), delay.end()].map(|bound| bound.as_millis().to_string()));
-        self.start(arguments, room)
+        Ok(store.display().to_string())
     }
 
     fn full(&self) -> PathBuf {
@@ -91,8 +114,12 @@ impl Lab {
 
     fn start(&self, arguments: Vec<String>, room: TempDir) -> io::Result<Stand> {
         let server = Server::start(&arguments, &room.path().join(NOTICES))?;
+        Ok(self.stand(server, Vec::new(), room))
+    }
+
+    fn stand(&self, server: Server, others: Vec<Server>, room: TempDir) -> Stand {
         let template = Template::new(self.calendar.clone(), &server.address.to_string());
-        Ok(Stand { server, template, next: Arc::default(), room })
+        Stand { server, _others: others, template, next: Arc::default(), room }
     }
 }
 
@@ -101,6 +128,8 @@ impl Lab {
 pub struct Stand {
     /// The process. Declared first, so that it is gone before its store.
     pub server: Server,
+    /// What works for it, in the scaled shape.
+    _others: Vec<Server>,
     template: Template,
     next: Arc<AtomicU64>,
     room: TempDir,

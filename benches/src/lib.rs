@@ -1,5 +1,5 @@
 //! The limits that the clinic is measured against, and how. In reading order: [`disk`], [`template`] (who asks for what),
-//! [`generator`], [`echo`] (the limit), [`ward`] (existing bookings), [`serve`] and [`process`] (the servers' two sides),
+//! [`generator`], [`echo`] and [`raw`] (the limits), [`ward`] (existing bookings), [`serve`] and [`process`] (the servers' two sides),
 //! [`lab`], [`measure`], [`figure`], [`report`], [`command`].
 
 pub mod command;
@@ -10,6 +10,7 @@ pub mod generator;
 pub mod lab;
 pub mod measure;
 pub mod process;
+pub mod raw;
 pub mod report;
 pub mod serve;
 pub mod template;

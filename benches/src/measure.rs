@@ -17,6 +17,7 @@ use crate::{
     figure::{Figure, median},
     generator::{Outcome, Stop},
     lab::{Lab, Stand},
+    raw,
 };
 
 /// What a clinic that nothing is said to takes for a decision.
@@ -29,6 +30,8 @@ const CONCURRENCY: usize = 10_000;
 /// How long a clinic may take to tell all before the measurement is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
 const WARM_UP: Duration = Duration::from_secs(1);
+/// Bookings that show that every process of the scaled shape is at work.
+const WARMING: u64 = 500;
 
 /// `POST /book` against the bare echo.
 #[derive(Clone, Debug, Serialize)]
@@ -89,6 +92,40 @@ pub async fn whole(lab: &Lab, runs: usize, bookings: u64, connections: usize) ->
         accepted.push(outcome.rate());
     }
     Ok(Whole { bookings, accepted: Figure::of(&accepted), told: Figure::of(&told) })
+}
+
+/// The scaled shape, without delay, against the broker alone.
+#[derive(Clone, Debug, Serialize)]
+pub struct Scaled {
+    /// Bookings of a run.
+    pub bookings: u64,
+    /// Messages a second through the broker alone: see [`raw`].
+    pub raw: Figure,
+    /// Bookings accepted, decided and told a second, from the first request until the last notice.
+    pub told: Figure,
+    /// Of each pair of runs, the clinic's rate over the broker's.
+    pub ratio: Figure,
+}
+
+/// Measures [`Scaled`] in alternating runs.
+///
+/// # Errors
+/// When the broker or a server fails, or one refuses a request or leaves it untold.
+pub async fn scaled(lab: &Lab, broker: &str, runs: usize, bookings: u64, connections: usize) -> io::Result<Scaled> {
+    let (mut limits, mut told) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        limits.push(raw::rate(broker, bookings).await?);
+        let stand = lab.scaled(broker, CONCURRENCY)?;
+        stand.drive(connections, Stop::Count(WARMING)).await?;
+        until_told(&stand, WARMING).await?;
+        let begun = Instant::now();
+        let outcome = stand.drive(connections, Stop::Count(bookings)).await?;
+        all_accepted(&outcome)?;
+        until_told(&stand, WARMING + bookings).await?;
+        told.push(bookings as f64 / begun.elapsed().as_secs_f64());
+    }
+    let ratios: Vec<_> = told.iter().zip(&limits).map(|(told, limit)| told / limit).collect();
+    Ok(Scaled { bookings, raw: Figure::of(&limits), told: Figure::of(&told), ratio: Figure::of(&ratios) })
 }
 
 /// A lone client, one request after the other.

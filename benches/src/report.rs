@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     disk::Disk,
     figure::Figure,
-    measure::{InFlight, Lone, Ratio, Whole},
+    measure::{InFlight, Lone, Ratio, Scaled, Whole},
 };
 
 /// What was measured; parts that were not asked for are absent.
@@ -25,6 +25,8 @@ pub struct Report {
     pub ratio: Option<Ratio>,
     /// Accepted, decided and told.
     pub whole: Option<Whole>,
+    /// Accepted, decided and told in the scaled shape.
+    pub scaled: Option<Scaled>,
     /// A lone client.
     pub lone: Option<Lone>,
     /// Many in flight.
@@ -48,6 +50,11 @@ impl fmt::Display for Report {
         if let Some(Whole { bookings, accepted, told }) = &self.whole {
             row(f, &format!("no delay, {bookings} bookings: accepted a second"), accepted, 0)?;
             row(f, "accepted, decided and told a second", told, 0)?;
+        }
+        if let Some(Scaled { bookings, raw, told, ratio }) = &self.scaled {
+            row(f, "broker alone: messages a second", raw, 0)?;
+            row(f, &format!("scaled, {bookings} bookings: told a second"), told, 0)?;
+            row(f, "scaled / broker alone", ratio, 3)?;
         }
         if let Some(Lone { millis, syncs }) = &self.lone {
             row(f, "a lone client's POST, ms", millis, 3)?;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use clinic_core::{
     availability::Simulated,
     channel::{LogChannel, LogFormat},
-    clinic::Clinic,
+    clinic::{Clinic, Roles},
     settings::Settings,
 };
 use tokio::{net::TcpListener, runtime::Builder};
@@ -23,6 +23,12 @@ pub enum Kind {
     Echo,
     /// The clinic, in its embedded shape.
     Clinic,
+    /// Its API alone.
+    Api,
+    /// A worker alone.
+    Worker,
+    /// A notifier alone.
+    Notifier,
 }
 
 /// How to serve.
@@ -38,14 +44,18 @@ pub struct Serve {
     delay: Vec<u64>,
     #[arg(long, default_value_t = 10_000)]
     concurrency: usize,
+    #[arg(long, default_value = "embedded")]
+    broker: String,
+    #[arg(long, default_value = "")]
+    prefix: String,
 }
 
 impl Serve {
     /// The arguments that make [`Self`] again, in another process.
     #[must_use]
     pub fn arguments(kind: Kind, threads: usize) -> Vec<String> {
-        let kind = if kind == Kind::Echo { "echo" } else { "clinic" };
-        ["serve", kind, "--threads"].into_iter().map(str::to_owned).chain([threads.to_string()]).collect()
+        let kind = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        vec!["serve".to_owned(), kind, "--threads".to_owned(), threads.to_string()]
     }
 
     /// Serves until the parent ends.
@@ -57,27 +67,34 @@ impl Serve {
         runtime.block_on(async {
             match self.kind {
                 Kind::Echo => serve(echo::router(Utc::now())).await,
-                Kind::Clinic => {
-                    let clinic = self.clinic().await?;
-                    // As the clinic's own process does; counting is part of what it costs.
-                    clinic_services::telemetry::install_metrics().map_err(io::Error::other)?;
-                    serve(clinic_services::http::router(clinic.handle())).await
-                }
+                Kind::Clinic => self.clinic(Roles::ALL).await,
+                Kind::Api => self.clinic(Roles::API).await,
+                Kind::Worker => self.clinic(Roles::WORKER).await,
+                Kind::Notifier => self.clinic(Roles::NOTIFIER).await,
             }
         })
     }
 
-    async fn clinic(&self) -> io::Result<Clinic> {
+    async fn clinic(&self, roles: Roles) -> io::Result<()> {
+        let clinic = self.start(roles).await?;
+        // As the clinic's own processes do; counting is part of what it costs.
+        clinic_services::telemetry::install_metrics().map_err(io::Error::other)?;
+        serve(clinic_services::http::router(clinic.handle())).await
+    }
+
+    async fn start(&self, roles: Roles) -> io::Result<Clinic> {
         let mut settings = Settings::default();
         settings.concurrency = self.concurrency;
         // No failures: a retried attempt waits for its turn instead of being in flight.
         let availability = Simulated::new(self.delay(), 0.8, 0.0, Some(1));
         let builder = Clinic::builder()
             .store(format!("sqlite:{}", self.store.display()).as_str())
-            .broker("embedded")
+            .broker(self.broker.as_str())
+            .prefix(self.prefix.as_str())
             .availability(availability)
             .channel(LogChannel::to_stdout(LogFormat::Text)?)
-            .settings(settings);
+            .settings(settings)
+            .roles(roles);
         builder.start().await.map_err(io::Error::other)
     }
 

@@ -1,6 +1,7 @@
 //! The clinic: everything assembled in one process. The only room that names adapters.
 
 mod builder;
+mod roles;
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +9,10 @@ use thiserror::Error;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use self::builder::{Builder, StartError};
+pub use self::{
+    builder::{Builder, StartError},
+    roles::Roles,
+};
 use crate::{
     api::BookRequest,
     booking::Booking,
@@ -20,7 +24,7 @@ use crate::{
 /// The most that a shutdown may take.
 const LONGEST_SHUTDOWN: Duration = Duration::from_millis(9_500);
 
-/// A running clinic: reception, relay, worker, notifier and sweep in this process.
+/// A running clinic: reception, relay and sweep in this process, with worker and notifier as its [`Roles`] say.
 ///
 /// Dropping it aborts safely: what was in flight is found again by the next start. [`shutdown`](Self::shutdown) drains first.
 pub struct Clinic {

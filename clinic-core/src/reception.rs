@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use metrics::counter;
 use thiserror::Error;
 use tokio::{
@@ -31,6 +32,9 @@ const RECALL_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a probe of the store may take.
 const PROBE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the broker may take to say how deep a queue is.
+const DEPTH_WITHIN: Duration = Duration::from_secs(1);
 
 /// The handle of a running clinic.
 #[derive(Clone)]
@@ -280,16 +284,18 @@ impl Reception {
         seen
     }
 
-    /// Figures for metrics: the store's own, and how many messages wait in each queue.
+    /// The store's figures, for metrics.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn stats(&self) -> Result<(StoreStats, Vec<(Queue, u64)>), StoreError> {
-        let mut depths = Vec::new();
-        for queue in Queue::ALL {
-            depths.extend(self.broker.depth(queue).await.map(|depth| (queue, depth)));
-        }
-        Ok((self.store.stats().await?, depths))
+    pub async fn stats(&self) -> Result<StoreStats, StoreError> {
+        self.store.stats().await
+    }
+
+    /// How many messages wait in each queue, for metrics; `None` where the broker does not say so within a second.
+    pub async fn depths(&self) -> Vec<(Queue, Option<u64>)> {
+        let depths = Queue::ALL.map(async |queue| (queue, timeout(DEPTH_WITHIN, self.broker.depth(queue)).await.ok().flatten()));
+        join_all(depths).await
     }
 
     /// The clinic's settings.

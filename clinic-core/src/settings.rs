@@ -1,6 +1,6 @@
 //! The numbers and names that the use cases run by.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use thiserror::Error;
 
@@ -13,11 +13,21 @@ use crate::{
 /// The longest that a lease or a pause may be set to: a thousand years. Clocks overflow beyond.
 const LONGEST: Duration = Duration::from_secs(1_000 * 366 * 24 * 3600);
 
+/// The most of a host's name that a process's name shows.
+const LONGEST_HOST: usize = 40;
+
+/// In a container every process has the id 1, on a host all have one host name, and a host's process that is started again may have
+/// the id it had: chance tells those apart.
+static PROCESS: LazyLock<String> = LazyLock::new(|| {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    process_name(&host, std::process::id(), rand::random())
+});
+
 /// How a clinic runs. Every process of a clinic has the same.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// This process's name in timelines; unique among the living.
+    /// This process's name in timelines, unlike that of any other, its predecessor's too: `HOST-PID-CHANCE` when nothing is said.
     pub worker: String,
     /// When failed attempts are made again.
     pub retry: RetryPolicy,
@@ -44,7 +54,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            worker: format!("clinic-{}", std::process::id()),
+            worker: PROCESS.clone(),
             retry: RetryPolicy::default(),
             attempt_timeout: Duration::from_secs(10),
             lease: Duration::from_secs(30),
@@ -125,9 +135,23 @@ impl Settings {
     }
 }
 
+fn process_name(host: &str, id: u32, chance: u16) -> String {
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(LONGEST_HOST).collect();
+    let host = if host.is_empty() { "clinic" } else { &host };
+    format!("{host}-{id}-{chance:04x}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processes_are_told_apart_by_host_id_and_chance() {
+        assert_eq!(process_name("3f2a9c1e0b7d\n", 1, 0x2a), "3f2a9c1e0b7d-1-002a");
+        assert_eq!(process_name("", 17, 0xffff), "clinic-17-ffff");
+        assert_eq!(process_name(&"ñ h".repeat(100), 1, 0), format!("{}-1-0000", "h".repeat(LONGEST_HOST)));
+        assert_eq!(Settings::default().worker, Settings::default().worker);
+    }
 
     #[test]
     fn a_lease_shorter_than_one_and_a_half_attempts_refuses_to_start() {

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, pending},
+};
 use tokio::{
     sync::oneshot,
     time::{MissedTickBehavior, interval, sleep},
@@ -69,11 +72,11 @@ impl Waiters {
     }
 }
 
-/// Wakes waiters from the broker's news and, whatever becomes of those, once a second, until shutdown.
-pub async fn run(waiters: Arc<Waiters>, store: Arc<dyn Store>, broker: Arc<dyn Broker>, shutdown: CancellationToken) {
+/// Wakes waiters from a broker's news, if there is one to listen to, and, whatever becomes of those, once a second, until shutdown.
+pub async fn run(waiters: Arc<Waiters>, store: Arc<dyn Store>, news: Option<Arc<dyn Broker>>, shutdown: CancellationToken) {
     let mut ticks = interval(REREAD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut line = open(&broker, Duration::ZERO);
+    let mut line = open(news.as_ref(), Duration::ZERO);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -84,7 +87,7 @@ pub async fn run(waiters: Arc<Waiters>, store: Arc<dyn Store>, broker: Arc<dyn B
                 },
                 // What was missed meanwhile is read at the next tick.
                 Heard::Opened(listener) => line = Line::Open(listener),
-                Heard::Nothing => line = open(&broker, REREAD),
+                Heard::Nothing => line = open(news.as_ref(), REREAD),
             },
         }
     }
@@ -112,8 +115,8 @@ impl Line {
     }
 }
 
-fn open(broker: &Arc<dyn Broker>, after: Duration) -> Line {
-    let broker = Arc::clone(broker);
+fn open(news: Option<&Arc<dyn Broker>>, after: Duration) -> Line {
+    let Some(broker) = news.map(Arc::clone) else { return Line::Opening(pending().boxed()) };
     let opening = async move {
         sleep(after).await;
         broker.listen().await.ok()

@@ -29,7 +29,8 @@ pub fn folder() -> TempDir {
     TempDir::new_in(&place).unwrap_or_else(|error| panic!("no folder in {}: {error}", place.display()))
 }
 
-fn place() -> PathBuf {
+/// Where folders under test are made.
+pub(crate) fn place() -> PathBuf {
     if let Some(place) = std::env::var_os("CLINIC_TEST_DIR") {
         return place.into();
     }

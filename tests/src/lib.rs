@@ -6,11 +6,14 @@
 //! ([`checker`]). Another project can use it to test its own deployment: the checker needs a store's file and a log.
 
 pub mod checker;
+pub mod cluster;
 pub mod disk;
 pub mod eventually;
 pub mod http;
 pub mod in_process;
 pub mod load;
 pub mod process;
+pub mod rabbit;
+pub mod relay;
 pub mod size;
 pub mod syncs;

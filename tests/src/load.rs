@@ -26,6 +26,8 @@ pub struct Load {
     pub rate: Option<f64>,
     /// Whether a request without a clear answer (503, 504, none at all) is made again with its key until there is one.
     pub insist: bool,
+    /// How long a client waits for each answer.
+    pub answer_within: Duration,
     /// When clients give up insisting.
     pub within: Duration,
     /// The body of each request, by its number.
@@ -50,7 +52,8 @@ impl Load {
             bookings,
             rate: None,
             insist: false,
-            within: Duration::from_secs(300),
+            answer_within: Duration::from_secs(20),
+            within: Duration::from_secs(900),
             body: Arc::new(move |number| slot_of_its_own(&prefix, number)),
             keys: keys.to_owned(),
         }
@@ -74,6 +77,13 @@ impl Load {
     #[must_use]
     pub const fn at_most_per_second(mut self, rate: f64) -> Self {
         self.rate = Some(rate);
+        self
+    }
+
+    /// With clients that wait no longer for an answer.
+    #[must_use]
+    pub const fn waiting_at_most(mut self, time: Duration) -> Self {
+        self.answer_within = time;
         self
     }
 
@@ -110,7 +120,7 @@ impl Load {
         let body = (self.body)(number);
         let key = format!("{}-{number}", self.keys);
         loop {
-            let status = http.try_book(&body, Some(&key), Duration::from_secs(20)).await.map(|answer| answer.status);
+            let status = http.try_book(&body, Some(&key), self.answer_within).await.map(|answer| answer.status);
             let clear = match status {
                 Ok(202) => {
                     tally.accepted += 1;

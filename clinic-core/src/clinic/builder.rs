@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::Clinic;
+use super::{Clinic, Roles};
 use crate::{
     notifier::{self, Notifier, Outlets},
     ports::{Availability, Broker, Channel, Clock, Source, Store, SystemClock},
@@ -144,6 +144,7 @@ pub struct Builder {
     channels: Vec<Arc<dyn Channel>>,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    roles: Roles,
 }
 
 impl Default for Builder {
@@ -156,6 +157,7 @@ impl Default for Builder {
             channels: Vec::new(),
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
+            roles: Roles::ALL,
         }
     }
 }
@@ -230,26 +232,24 @@ impl Builder {
         self
     }
 
-    /// Opens the store and starts every part.
+    /// What this process does; everything when nothing is said. Only a worker needs an availability, only a notifier channels:
+    /// what the roles have no use for is not looked at.
+    #[must_use]
+    pub fn roles(mut self, roles: Roles) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// Opens the store and starts every part that the roles call for.
     ///
     /// # Errors
     /// [`StartError`] names what is wrong and the fix.
     pub async fn start(self) -> Result<Clinic, StartError> {
         self.settings.check()?;
         let settings = Arc::new(self.settings);
-        let availability = match self.availability {
-            Some(availability) => availability,
-            None => default_availability()?,
-        };
-        let channels = if self.channels.is_empty() { default_channels()? } else { self.channels };
-        for (place, channel) in channels.iter().enumerate() {
-            if channels[..place].iter().any(|other| other.name() == channel.name()) {
-                return Err(StartError::ChannelTwice { name: channel.name().to_owned() });
-            }
-            if let Err(source) = channel.retry().check() {
-                return Err(StartError::ChannelRetry { name: channel.name().to_owned(), source });
-            }
-        }
+        let availability =
+            if self.roles.contains(Roles::WORKER) { Some(self.availability.map_or_else(default_availability, Ok)?) } else { None };
+        let outlets = if self.roles.contains(Roles::NOTIFIER) { Some(outlets(self.channels)?) } else { None };
         let broker = match self.broker {
             BrokerSource::Ready(broker) => broker,
             BrokerSource::Url(url) => open_broker(&url, &self.prefix, &settings)?,
@@ -262,32 +262,36 @@ impl Builder {
         let (relay, relay_run) = relay::relay();
         let waiters = Arc::new(Waiters::default());
         let (intake, carriers) = (CancellationToken::new(), CancellationToken::new());
-        let worker = Worker {
-            store: Arc::clone(&store),
-            broker: Arc::clone(&broker),
-            availability,
-            clock: Arc::clone(&self.clock),
-            relay: relay.clone(),
-            settings: Arc::clone(&settings),
-        };
-        let notifier = Notifier {
-            store: Arc::clone(&store),
-            broker: Arc::clone(&broker),
-            outlets: Arc::new(Outlets::new(channels)),
-            settings: Arc::clone(&settings),
-        };
+        let mut consumers = vec![keep_running("sweep", &intake, {
+            let (store, relay, period) = (Arc::clone(&store), relay.clone(), settings.sweep);
+            move |shutdown| sweep::run(Arc::clone(&store), relay.clone(), period, shutdown)
+        })];
+        if let Some(availability) = availability {
+            let worker = Worker {
+                store: Arc::clone(&store),
+                broker: Arc::clone(&broker),
+                availability,
+                clock: Arc::clone(&self.clock),
+                relay: relay.clone(),
+                settings: Arc::clone(&settings),
+            };
+            consumers.push(keep_running("worker", &intake, move |shutdown| worker::run(worker.clone(), shutdown)));
+        }
+        if let Some(outlets) = outlets {
+            let notifier = Notifier {
+                store: Arc::clone(&store),
+                broker: Arc::clone(&broker),
+                outlets: Arc::new(outlets),
+                settings: Arc::clone(&settings),
+            };
+            consumers.push(keep_running("notifier", &intake, move |shutdown| notifier::run(notifier.clone(), shutdown)));
+        }
+        let news = self.roles.contains(Roles::API).then(|| Arc::clone(&broker));
         Ok(Clinic {
-            consumers: vec![
-                keep_running("worker", &intake, move |shutdown| worker::run(worker.clone(), shutdown)),
-                keep_running("notifier", &intake, move |shutdown| notifier::run(notifier.clone(), shutdown)),
-                keep_running("sweep", &intake, {
-                    let (store, relay, period) = (Arc::clone(&store), relay.clone(), settings.sweep);
-                    move |shutdown| sweep::run(Arc::clone(&store), relay.clone(), period, shutdown)
-                }),
-            ],
+            consumers,
             carriers: vec![
                 tokio::spawn(relay::run(relay_run, Arc::clone(&store), Arc::clone(&broker), carriers.clone())),
-                tokio::spawn(waiters::run(Arc::clone(&waiters), Arc::clone(&store), Arc::clone(&broker), carriers.clone())),
+                tokio::spawn(waiters::run(Arc::clone(&waiters), Arc::clone(&store), news, carriers.clone())),
             ],
             reception: Reception::new(Arc::clone(&store), broker, self.clock, relay, waiters, settings),
             store,
@@ -299,7 +303,7 @@ impl Builder {
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Builder").field("roles", &self.roles).field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -385,6 +389,20 @@ fn default_availability() -> Result<Arc<dyn Availability>, StartError> {
     return Ok(Arc::new(crate::availability::Simulated::default()));
     #[cfg(not(feature = "simulated"))]
     return Err(StartError::NoAvailability);
+}
+
+/// The channels as the notifier uses them, once they fit together.
+fn outlets(channels: Vec<Arc<dyn Channel>>) -> Result<Outlets, StartError> {
+    let channels = if channels.is_empty() { default_channels()? } else { channels };
+    for (place, channel) in channels.iter().enumerate() {
+        if channels[..place].iter().any(|other| other.name() == channel.name()) {
+            return Err(StartError::ChannelTwice { name: channel.name().to_owned() });
+        }
+        if let Err(source) = channel.retry().check() {
+            return Err(StartError::ChannelRetry { name: channel.name().to_owned(), source });
+        }
+    }
+    Ok(Outlets::new(channels))
 }
 
 fn default_channels() -> Result<Vec<Arc<dyn Channel>>, StartError> {

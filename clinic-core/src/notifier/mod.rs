@@ -141,7 +141,7 @@ impl Office {
     }
 
     async fn claim(&self, batch: Vec<(ClaimRequest, Option<Delivery>)>, shutdown: &CancellationToken) {
-        let requests: Vec<_> = batch.iter().map(|(request, _)| *request).collect();
+        let requests: Vec<_> = batch.iter().map(|(request, _)| self.sending.unless_sending(*request)).collect();
         let claimant = self.claimant();
         let claimed = loop {
             match self.sending.notifier.store.claim_notices(&claimant, &requests).await {

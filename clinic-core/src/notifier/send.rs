@@ -46,6 +46,15 @@ impl Sending {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&notice.token);
     }
 
+    /// After a lost connection a notifier's own messages come again, to itself too: what it is sending is not lost.
+    pub(super) fn unless_sending(&self, mut request: ClaimRequest) -> ClaimRequest {
+        if request.redelivered {
+            let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+            request.redelivered = !in_flight.values().any(|(_, notice)| notice.job == request.job);
+        }
+        request
+    }
+
     /// Sends and settles.
     pub(super) async fn send(&self, notice: &Notice, channel: &Outlet) {
         let lease = self.notifier.outlets.lease(self.notifier.settings.lease);

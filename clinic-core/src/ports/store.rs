@@ -142,13 +142,22 @@ pub struct ClaimRequest {
     pub redelivered: bool,
     /// The fence under which it is claimed.
     pub token: Token,
+    /// The fence under which the asker believes to hold it already: its own redelivered messages are no loss.
+    pub held: Option<Token>,
 }
 
 impl ClaimRequest {
     /// A claim of a job.
     #[must_use]
     pub fn new(job: JobId, booking: BookingId, redelivered: bool) -> Self {
-        Self { job, booking, redelivered, token: Token::generate() }
+        Self { job, booking, redelivered, token: Token::generate(), held: None }
+    }
+
+    /// By one who believes to hold it already.
+    #[must_use]
+    pub const fn holding(mut self, token: Token) -> Self {
+        self.held = Some(token);
+        self
     }
 }
 
@@ -162,6 +171,8 @@ pub enum Claim {
     Gone,
     /// Another holds it: forget the message.
     Held,
+    /// You hold it already, as you said: keep the message until you are done.
+    Yours,
     /// Not before then: forget the message and publish again when due.
     NotDue(DateTime<Utc>),
     /// Lost once too often, or past its deadline: the claim rejected the booking (`processing_failed`, `deadline_passed`), and this

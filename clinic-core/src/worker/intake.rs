@@ -94,8 +94,7 @@ fn take(batch: &mut Vec<Taken>, delivery: Delivery, permit: OwnedSemaphorePermit
 }
 
 async fn claim(desk: &Arc<Desk>, batch: Vec<Taken>, shutdown: &CancellationToken, abandon: &CancellationToken) {
-    let requests: Vec<_> =
-        batch.iter().map(|(message, delivery, _)| ClaimRequest::new(message.job, message.booking, delivery.redelivered)).collect();
+    let requests: Vec<_> = batch.iter().map(|(message, delivery, _)| request(desk, message, delivery)).collect();
     if requests.is_empty() {
         return;
     }
@@ -112,13 +111,22 @@ async fn claim(desk: &Arc<Desk>, batch: Vec<Taken>, shutdown: &CancellationToken
         }
     };
     crash_point!("claimed");
-    for ((message, delivery, permit), claim) in batch.into_iter().zip(claims) {
+    for (((message, delivery, permit), claim), request) in batch.into_iter().zip(claims).zip(requests) {
         match claim {
             Claim::Won(lease) => {
                 counter!("clinic_claims_total", "path" => "broker").increment(1);
                 start(desk, *lease, Some(delivery), permit, abandon);
             }
             Claim::Gone | Claim::Held => delivery.ack(),
+            Claim::Yours => {
+                let remains = match request.held {
+                    Some(token) => desk.in_flight.keep(token, delivery),
+                    None => Some(delivery),
+                };
+                if let Some(remains) = remains {
+                    remains.ack();
+                }
+            }
             Claim::NotDue(due) => {
                 let pause = (due - desk.worker.clock.now()).to_std().unwrap_or_default();
                 desk.worker.relay.send_after(pause, Publication::new(message, Route::Work));
@@ -130,6 +138,15 @@ async fn claim(desk: &Arc<Desk>, batch: Vec<Taken>, shutdown: &CancellationToken
                 delivery.ack();
             }
         }
+    }
+}
+
+/// After a lost connection a worker's own messages come again, to itself too: what it holds is not lost.
+fn request(desk: &Desk, message: &Message, delivery: &Delivery) -> ClaimRequest {
+    let request = ClaimRequest::new(message.job, message.booking, delivery.redelivered);
+    match desk.in_flight.token_of(message.job) {
+        Some(token) if delivery.redelivered => request.holding(token),
+        _ => request,
     }
 }
 
@@ -177,7 +194,7 @@ async fn sweep_once(desk: &Arc<Desk>, abandon: &CancellationToken) -> bool {
 }
 
 fn start(desk: &Arc<Desk>, lease: Lease, delivery: Option<Delivery>, permit: OwnedSemaphorePermit, abandon: &CancellationToken) {
-    desk.enter(&lease);
+    desk.in_flight.enter(&lease, delivery);
     let (desk, abandon) = (Arc::clone(desk), abandon.clone());
     desk.tasks.clone().spawn(async move {
         let work = async {
@@ -188,8 +205,7 @@ fn start(desk: &Arc<Desk>, lease: Lease, delivery: Option<Delivery>, permit: Own
         };
         tokio::select! {
             () = work => {
-                desk.leave(&lease);
-                if let Some(delivery) = delivery {
+                if let Some(delivery) = desk.in_flight.leave(&lease) {
                     delivery.ack();
                 }
             }

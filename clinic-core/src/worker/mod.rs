@@ -3,21 +3,16 @@
 //! One task a booking in flight; no thread is held while an answer is waited for.
 
 mod attempt;
+mod in_flight;
 mod intake;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use metrics::gauge;
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::in_flight::InFlight;
 use crate::{
-    id::Token,
-    job::Lease,
     ports::{Availability, Broker, Claimant, Clock, Conclusion, Ending, Store},
     relay::Relay,
     settings::Settings,
@@ -44,7 +39,7 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) {
     let desk = Arc::new(Desk {
         claimant: Claimant::new(worker.settings.worker.clone(), worker.settings.lease, worker.availability.reserves()),
         room: Arc::new(Semaphore::new(room)),
-        in_flight: Mutex::default(),
+        in_flight: InFlight::default(),
         tasks: TaskTracker::new(),
         worker,
     });
@@ -67,26 +62,14 @@ struct Desk {
     worker: Worker,
     claimant: Claimant,
     room: Arc<Semaphore>,
-    in_flight: Mutex<HashMap<Token, Lease>>,
+    in_flight: InFlight,
     tasks: TaskTracker,
 }
 
 impl Desk {
-    fn enter(&self, lease: &Lease) {
-        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-        in_flight.insert(lease.token, lease.clone());
-        gauge!("clinic_in_flight").set(in_flight.len() as f64);
-    }
-
-    fn leave(&self, lease: &Lease) {
-        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-        in_flight.remove(&lease.token);
-        gauge!("clinic_in_flight").set(in_flight.len() as f64);
-    }
-
     /// Gives every lease back in one write. Should it fail, the leases run out by themselves.
     async fn give_back(&self) {
-        let leases: Vec<Lease> = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, lease)| lease).collect();
+        let leases = self.in_flight.drain();
         let name = &self.claimant.worker;
         let lost: Vec<_> = leases.into_iter().map(|lease| Conclusion::new(lease, name.clone(), Ending::Lost)).collect();
         if lost.is_empty() {

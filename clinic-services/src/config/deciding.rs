@@ -14,7 +14,7 @@ use super::{
 #[non_exhaustive]
 pub struct Deciding {
     /// Who knows whether a visit can take place: `simulated`, or the http(s) URL of a service.
-    #[arg(long, env = "CLINIC_AVAILABILITY", value_name = "URL", default_value = "simulated", value_parser = availability)]
+    #[arg(long, env = "CLINIC_AVAILABILITY", value_name = "URL", default_value = "simulated", value_parser = availability, hide_env_values = true)]
     pub availability: AvailabilityUrl,
     /// How long one availability check may take.
     #[arg(long, env = "CLINIC_ATTEMPT_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration::parse)]

@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::ConfigError;
+use super::Exposure;
 
 /// Where the API listens and who may call it.
 #[derive(Args, Clone, Debug)]
@@ -11,11 +11,12 @@ use super::ConfigError;
 pub struct Serving {
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, env = "CLINIC_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
-    pub listen: SocketAddr,
+    pub listen: Option<SocketAddr>,
     /// File of API keys, one `name:key` a line; every route but /health then asks for one.
     #[arg(long, env = "CLINIC_API_KEYS_FILE", value_name = "PATH")]
     pub api_keys_file: Option<PathBuf>,
-    /// What may go unprotected off the loopback interface: `http` (the API without keys), `amqp` (RabbitMQ without TLS).
+    /// What may go unprotected off the loopback interface: `http` (the API without keys), `amqp` (RabbitMQ without TLS or with
+    /// its default password).
     #[arg(long, env = "CLINIC_ALLOW_INSECURE", value_name = "LIST", value_delimiter = ',')]
     pub allow_insecure: Vec<Insecure>,
 }
@@ -26,14 +27,24 @@ pub struct Serving {
 pub enum Insecure {
     /// The API, off loopback, without keys.
     Http,
-    /// RabbitMQ, off loopback, without TLS.
+    /// RabbitMQ, off loopback, without TLS or with its default password.
     Amqp,
 }
 
+impl Insecure {
+    /// As it is written in `CLINIC_ALLOW_INSECURE`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Amqp => "amqp",
+        }
+    }
+}
+
 impl Serving {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let open = !self.listen.ip().is_loopback() && self.api_keys_file.is_none() && !self.allow_insecure.contains(&Insecure::Http);
-        if open { Err(ConfigError::Unprotected(self.listen)) } else { Ok(()) }
+    pub(super) fn exposure(&self) -> Option<Exposure> {
+        self.listen.filter(|address| !address.ip().to_canonical().is_loopback() && self.api_keys_file.is_none()).map(Exposure::Http)
     }
 }
 

@@ -8,7 +8,14 @@ use super::ConfigError;
 #[non_exhaustive]
 pub struct Storing {
     /// The store: `sqlite:PATH`.
-    #[arg(id = "store", long = "store", env = "CLINIC_STORE", value_name = "URL", default_value = "sqlite:clinic.db")]
+    #[arg(
+        id = "store",
+        long = "store",
+        env = "CLINIC_STORE",
+        value_name = "URL",
+        default_value = "sqlite:clinic.db",
+        hide_env_values = true
+    )]
     pub url: String,
 }
 

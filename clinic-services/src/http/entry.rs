@@ -145,6 +145,11 @@ pub(super) async fn no_route() -> Refusal {
     not_found()
 }
 
+/// For routes that this process leaves to others.
+pub(super) async fn no_route_here() -> Refusal {
+    Refusal::new(ProblemCode::NotFound, "here are /health, /health/live, /health/ready and /metrics alone: clinic-api serves the rest")
+}
+
 /// For methods that a route does not have; the router adds `Allow`.
 pub(super) async fn no_method() -> Refusal {
     Refusal::new(ProblemCode::MethodNotAllowed, "this route has no such method: see the Allow header")

@@ -23,9 +23,21 @@ pub(super) async fn live() -> Response {
     json(StatusCode::OK, &Alive { status: HealthStatus::Ok })
 }
 
+impl App {
+    /// How well this process is: down when it lacks what it cannot serve without.
+    async fn health(&self) -> Health {
+        let mut health = self.reception.health().await;
+        if self.needs_broker && health.status == HealthStatus::Degraded {
+            health.status = HealthStatus::Down;
+        }
+        health
+    }
+}
+
 /// Whether bookings can be accepted now
 ///
-/// The store alone decides: with the broker down bookings are accepted and decided, more slowly.
+/// The store alone decides: with the broker down bookings are accepted and decided, more slowly. A worker or a notifier, which serves
+/// health and metrics alone, is ready when its broker is, too.
 #[utoipa::path(
     get, path = "/health/ready", operation_id = "ready", tag = "health",
     responses(
@@ -34,7 +46,7 @@ pub(super) async fn live() -> Response {
     ),
 )]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let health = app.reception.health().await;
+    let health = app.health().await;
     if health.status != HealthStatus::Down {
         return json(StatusCode::OK, &health);
     }
@@ -46,7 +58,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
 /// How well the clinic is
 #[utoipa::path(get, path = "/health", operation_id = "health", tag = "health", responses((status = 200, description = "ok or degraded, part by part", body = Health)))]
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
-    let mut health = app.reception.health().await;
+    let mut health = app.health().await;
     if health.status == HealthStatus::Down {
         health.status = HealthStatus::Degraded;
     }

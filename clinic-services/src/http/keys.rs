@@ -1,12 +1,15 @@
 //! API keys: who may call, known by the hash of their key.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{collections::HashSet, fs::File, io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// The shortest key that is taken: about 96 bits when it is random.
 const SHORTEST: usize = 16;
+
+/// The permission of those who are neither owner nor of the group.
+const OTHERS_READ: u32 = 0o004;
 
 /// Who may call. Holds hashes only.
 #[derive(Clone, Default)]
@@ -40,12 +43,18 @@ pub enum KeysError {
 }
 
 impl Keys {
-    /// Reads a file of keys.
+    /// Reads a file of keys; warns of one that every user of the machine can read.
     ///
     /// # Errors
     /// [`KeysError`].
     pub fn load(path: &Path) -> Result<Self, KeysError> {
-        Self::parse(&std::fs::read_to_string(path).map_err(KeysError::Unreadable)?)
+        let mut file = File::open(path).map_err(KeysError::Unreadable)?;
+        if file.metadata().is_ok_and(|about| about.permissions().mode() & OTHERS_READ != 0) {
+            tracing::warn!("every user of this machine can read the keys in {}: see CLINIC_API_KEYS_FILE", path.display());
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(KeysError::Unreadable)?;
+        Self::parse(&text)
     }
 
     /// Reads one `name:key` a line; empty lines and those that start with `#` are skipped. A name may have several

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{extract::State, response::Response};
 use clinic_core::api::ProblemCode;
 use http::{HeaderValue, header::CONTENT_TYPE};
+use tokio::time::timeout;
 
 use super::{App, refusal::Refusal};
 use crate::telemetry::gauges;
@@ -21,11 +22,14 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Ref
     let Some(handle) = &app.metrics else {
         return Err(Refusal::new(ProblemCode::NotFound, "this process records no metrics"));
     };
-    match tokio::time::timeout(STATS_WITHIN, app.reception.stats()).await {
-        Ok(Ok((store, depths))) => gauges::set(&store, &depths),
+    // Each by itself: a broker that hangs says nothing of the store.
+    let (stats, depths) = tokio::join!(timeout(STATS_WITHIN, app.reception.stats()), app.reception.depths());
+    match stats {
+        Ok(Ok(stats)) => gauges::set_store(&stats),
         // Counters are worth having all the more when the store fails.
         Ok(Err(_)) | Err(_) => gauges::store_missing(),
     }
+    gauges::set_broker(&depths);
     gauges::set_process();
     let mut response = Response::new(handle.render().into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));

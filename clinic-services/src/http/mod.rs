@@ -59,6 +59,15 @@ struct App {
     shutdown: CancellationToken,
     metrics: Option<PrometheusHandle>,
     warnings: Warnings,
+    /// Whether it can serve without the broker.
+    needs_broker: bool,
+}
+
+impl App {
+    fn new(reception: Reception, options: RouterOptions, needs_broker: bool) -> Arc<Self> {
+        let RouterOptions { keys, shutdown, metrics } = options;
+        Arc::new(Self { reception, keys, shutdown, metrics, warnings: Warnings::new(), needs_broker })
+    }
 }
 
 /// The API: open to everybody, with `/metrics` where [`crate::telemetry::install_metrics`] was called before.
@@ -68,8 +77,7 @@ pub fn router(handle: Reception) -> Router {
 
 /// The API with options of its own.
 pub fn router_with(handle: Reception, options: RouterOptions) -> Router {
-    let RouterOptions { keys, shutdown, metrics } = options;
-    let app = Arc::new(App { reception: handle, keys, shutdown, metrics, warnings: Warnings::new() });
+    let app = App::new(handle, options, false);
     let (routes, document) = documented();
     let document = document.to_pretty_json().map_or_else(|_| bytes::Bytes::new(), Into::into);
     let docs = utoipa_swagger_ui::Config::from("../openapi.json").validator_url("none");
@@ -77,6 +85,20 @@ pub fn router_with(handle: Reception, options: RouterOptions) -> Router {
         .route("/openapi.json", get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], document.clone()).into_response())))
         .merge(SwaggerUi::new("/docs").config(docs))
         .fallback(entry::no_route)
+        .method_not_allowed_fallback(entry::no_method)
+        .layer(from_fn_with_state(Arc::clone(&app), entry::entry))
+        .with_state(app)
+}
+
+/// Health and metrics alone: what a worker or a notifier serves. Ready when both store and broker are.
+pub fn monitor(handle: Reception, options: RouterOptions) -> Router {
+    let app = App::new(handle, options, true);
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(entry::no_route_here)
         .method_not_allowed_fallback(entry::no_method)
         .layer(from_fn_with_state(Arc::clone(&app), entry::entry))
         .with_state(app)

@@ -6,17 +6,22 @@ use clinic_core::{
 };
 use metrics::gauge;
 
-/// The store's and the broker's figures.
+/// The store's figures.
 #[allow(clippy::cast_precision_loss, reason = "gauges are floats; nobody minds the 53rd bit")]
-pub(crate) fn set(store: &StoreStats, depths: &[(Queue, u64)]) {
+pub(crate) fn set_store(store: &StoreStats) {
     let waited = store.oldest_undecided.map_or(0, |since| (SystemClock.now() - since).num_milliseconds().max(0));
     gauge!("clinic_store_up").set(1.0);
     gauge!("clinic_oldest_undecided_seconds").set(waited as f64 / 1_000.0);
     gauge!("clinic_store_overdue").set(store.overdue as f64);
     gauge!("clinic_store_wal_bytes").set(store.wal_bytes as f64);
     gauge!("clinic_store_writer_queue").set(store.writer_queue as f64);
+}
+
+/// The broker's figures; no number rather than an old one where it does not say.
+#[allow(clippy::cast_precision_loss, reason = "as above")]
+pub(crate) fn set_broker(depths: &[(Queue, Option<u64>)]) {
     for (queue, depth) in depths {
-        gauge!("clinic_queue_depth", "queue" => queue.spec().name).set(*depth as f64);
+        gauge!("clinic_queue_depth", "queue" => queue.spec().name).set(depth.map_or(f64::NAN, |depth| depth as f64));
     }
 }
 

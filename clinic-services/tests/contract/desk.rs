@@ -9,7 +9,7 @@ use std::{
 use axum::{Router, body::Body};
 use clinic_core::{ports::SystemClock, reception::Reception, relay, settings::Settings, waiters::Waiters};
 use clinic_services::{
-    http::{RouterOptions, document, keys::Keys, router_with},
+    http::{RouterOptions, document, keys::Keys, monitor, router_with},
     telemetry::install_metrics,
 };
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -18,11 +18,12 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::scripted::{Mood, Scripted, silent};
+use super::scripted::{Mood, Scripted, Silent};
 
 pub(crate) struct Desk {
     pub(crate) router: Router,
     pub(crate) store: Arc<Scripted>,
+    pub(crate) broker: Arc<Silent>,
     pub(crate) shutdown: CancellationToken,
     document: Value,
     seen: Mutex<BTreeSet<(String, String)>>,
@@ -70,12 +71,24 @@ impl Desk {
     }
 
     pub(crate) fn with(keys: Option<Keys>, metrics: bool) -> Self {
-        let store = Arc::new(Scripted::default());
+        Self::over(router_with, keys, metrics)
+    }
+
+    /// What a worker or a notifier serves.
+    pub(crate) fn monitor(keys: Option<Keys>) -> Self {
+        let mut desk = Self::over(monitor, keys, true);
+        let paths = desk.document["paths"].as_object_mut().unwrap();
+        paths.retain(|path, _| path.starts_with("/health") || path == "/metrics");
+        desk
+    }
+
+    fn over(router: fn(Reception, RouterOptions) -> Router, keys: Option<Keys>, metrics: bool) -> Self {
+        let (store, broker) = (Arc::new(Scripted::default()), Arc::new(Silent::default()));
         // The relay's running half is kept nowhere: publications find no room, and that is no error.
         let (relay, _) = relay::relay();
         let reception = Reception::new(
             store.clone(),
-            silent(),
+            broker.clone(),
             Arc::new(SystemClock),
             relay,
             Arc::new(Waiters::default()),
@@ -86,8 +99,9 @@ impl Desk {
         options.metrics = metrics.then(|| install_metrics().unwrap());
         let shutdown = options.shutdown.clone();
         Self {
-            router: router_with(reception, options),
+            router: router(reception, options),
             store,
+            broker,
             shutdown,
             document: serde_json::to_value(document()).unwrap(),
             seen: Mutex::default(),

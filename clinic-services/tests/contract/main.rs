@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod desk;
+mod monitor;
 mod scripted;
 
 use std::{collections::BTreeSet, time::Duration};

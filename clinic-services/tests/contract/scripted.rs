@@ -1,6 +1,9 @@
 //! A store that answers as a test tells it to, so that every answer of the API can be provoked.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use clinic_core::{
@@ -194,8 +197,11 @@ impl Store for Scripted {
     async fn close(&self) {}
 }
 
-/// A broker that carries nothing.
-pub(crate) struct Silent;
+/// A broker that carries nothing; closed until a test says that it is well.
+#[derive(Default)]
+pub(crate) struct Silent {
+    pub(crate) well: AtomicBool,
+}
 
 #[async_trait]
 impl Broker for Silent {
@@ -212,14 +218,10 @@ impl Broker for Silent {
     }
 
     fn health(&self) -> Result<(), BrokerError> {
-        Err(BrokerError::Closed)
+        if self.well.load(Ordering::SeqCst) { Ok(()) } else { Err(BrokerError::Closed) }
     }
 
     async fn depth(&self, _: Queue) -> Option<u64> {
         Some(3)
     }
-}
-
-pub(crate) fn silent() -> Arc<dyn Broker> {
-    Arc::new(Silent)
 }

@@ -24,6 +24,33 @@ pub fn crash_binary() -> PathBuf {
     )
 }
 
+/// The binary `clinic-api`: `CLINIC_API_BIN`, or beside the test binary.
+///
+/// # Panics
+/// When there is none; the text says how to build it.
+#[must_use]
+pub fn api_binary() -> PathBuf {
+    binary("CLINIC_API_BIN", "clinic-api", "cargo build -p clinic-services")
+}
+
+/// The binary `clinic-worker`: `CLINIC_WORKER_BIN`, or beside the test binary.
+///
+/// # Panics
+/// When there is none; the text says how to build it.
+#[must_use]
+pub fn worker_binary() -> PathBuf {
+    binary("CLINIC_WORKER_BIN", "clinic-worker", "cargo build -p clinic-services")
+}
+
+/// The binary `clinic-notifier`: `CLINIC_NOTIFIER_BIN`, or beside the test binary.
+///
+/// # Panics
+/// When there is none; the text says how to build it.
+#[must_use]
+pub fn notifier_binary() -> PathBuf {
+    binary("CLINIC_NOTIFIER_BIN", "clinic-notifier", "cargo build -p clinic-services")
+}
+
 fn binary(variable: &str, beside: &str, build: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(
         || {

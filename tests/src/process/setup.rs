@@ -94,6 +94,13 @@ impl Setup {
         self
     }
 
+    /// With another binary, of a clinic of several processes for instance.
+    #[must_use]
+    pub fn binary(mut self, binary: PathBuf) -> Self {
+        self.binary = binary;
+        self
+    }
+
     /// With the binary that has crash points.
     #[must_use]
     pub fn with_crash_points(mut self) -> Self {

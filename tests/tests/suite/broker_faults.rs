@@ -1,10 +1,25 @@
 //! P5 with a broker that is full, gone, forgetful or talkative: the store is the truth, the sweep finds what was lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
-use clinic_core::{api::BookRequest, availability::Simulated, broker::EmbeddedBroker, ports::Broker, testing::FaultyBroker};
+use clinic_core::{
+    api::BookRequest,
+    availability::Simulated,
+    broker::EmbeddedBroker,
+    id::BookingId,
+    ports::{Availability, AvailabilityError, Broker, Request, Verdict},
+    testing::FaultyBroker,
+    timeline::EntryKind,
+    topology::Queue,
+};
 use clinic_tests::{checker::Expected, eventually::eventually, in_process::ClinicInProcess, load::day, size::sized};
+use tokio::sync::Semaphore;
 
 /// What is wrong with the broker.
 #[derive(Clone, Copy)]
@@ -113,4 +128,77 @@ async fn waiting_needs_no_broker() {
         (clinic.clinic().handle().health().await.status.as_str() == "degraded").then_some(())
     })
     .await;
+}
+
+/// Counts how often it was asked about each booking, and answers when the gate is opened.
+struct Gate {
+    asked: Mutex<HashMap<BookingId, usize>>,
+    open: Semaphore,
+}
+
+#[async_trait]
+impl Availability for Gate {
+    async fn check(&self, request: &Request) -> Result<Verdict, AvailabilityError> {
+        *self.asked.lock().unwrap().entry(request.booking_id).or_default() += 1;
+        let _permit = self.open.acquire().await;
+        Ok(Verdict::Available)
+    }
+
+    async fn release(&self, _: BookingId) -> Result<(), AvailabilityError> {
+        Ok(())
+    }
+}
+
+/// A worker's own messages come again when its connection is back. It still holds their jobs: nothing was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_cut_off_for_a_moment_loses_nothing_that_it_holds() {
+    const HELD: usize = 20;
+    let queue = Arc::new(EmbeddedBroker::default());
+    let (broker, gate) = (
+        Arc::new(FaultyBroker::new(Arc::clone(&queue) as Arc<dyn Broker>)),
+        Arc::new(Gate { asked: Mutex::default(), open: Semaphore::new(0) }),
+    );
+    let asked_about = |bookings: usize| {
+        let gate = Arc::clone(&gate);
+        eventually("every booking asked about", Duration::from_secs(20), move || {
+            let asked = gate.asked.lock().unwrap().len();
+            async move { (asked == bookings).then_some(()) }
+        })
+    };
+    let clinic = ClinicInProcess::start(|builder| {
+        let builder = builder.broker(Arc::clone(&broker) as Arc<dyn Broker>).availability_arc(Arc::clone(&gate) as Arc<dyn Availability>);
+        let mut settings = clinic_tests::in_process::settings();
+        // Everything here comes by the broker.
+        settings.grace = Duration::from_secs(60);
+        builder.settings(settings)
+    })
+    .await;
+    let mut bookings = Vec::new();
+    for number in 0..HELD {
+        bookings.push(clinic.book(&request(number as i32)).await.id);
+    }
+    asked_about(HELD).await;
+    broker.set_closed(true);
+    eventually("the messages back in the queue", Duration::from_secs(10), || async {
+        (queue.depth(Queue::Bookings).await == Some(HELD as u64)).then_some(())
+    })
+    .await;
+    broker.set_closed(false);
+    eventually("the worker back at the queue", Duration::from_secs(10), || async {
+        (queue.depth(Queue::Bookings).await == Some(0)).then_some(())
+    })
+    .await;
+    // Behind them in the queue: once it is asked about, they were dealt with.
+    bookings.push(clinic.book(&request(HELD as i32)).await.id);
+    asked_about(HELD + 1).await;
+    gate.open.add_permits(1_000);
+    clinic.at_rest(Duration::from_secs(20)).await;
+    for booking in bookings {
+        assert_eq!(gate.asked.lock().unwrap()[&booking], 1, "asked about once");
+        let timeline = clinic.clinic().handle().timeline(booking).await.unwrap().unwrap();
+        assert!(timeline.iter().all(|entry| entry.kind != EntryKind::AttemptLost), "{timeline:?}");
+    }
+    assert_eq!(queue.depth(Queue::Bookings).await, Some(0));
+    let report = clinic.finish(&Expected::finished().kills_only()).await;
+    report.assert_clean();
 }

@@ -18,6 +18,7 @@ mod listing;
 mod own_ports;
 mod privacy;
 mod readme;
+mod scaled;
 mod starting;
 mod stopping;
 mod store_trouble;

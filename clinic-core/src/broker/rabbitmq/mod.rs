@@ -33,7 +33,10 @@ use self::{
     link::{Link, Side},
     publisher::Publisher,
 };
-pub use self::{options::RabbitOptions, url::RabbitUrlError};
+pub use self::{
+    options::RabbitOptions,
+    url::{RabbitUrl, RabbitUrlError},
+};
 use crate::{
     ports::{Broker, BrokerError, Consumer, Listener, PublishError},
     topology::{Publication, Queue, Route},

@@ -11,14 +11,14 @@ use super::{
 };
 use crate::{
     decision::Reason,
-    id::{JobId, Token},
+    id::JobId,
     job::{JobKind, Lease},
     ports::{Claim, ClaimRequest, Claimant, Overdue},
 };
 
 pub(super) fn claim(tx: &Tx<'_>, claimant: &Claimant, request: &ClaimRequest) -> rusqlite::Result<Claim> {
     match Job::find(tx, request.job)? {
-        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request.token, request.redelivered),
+        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request),
         _ => Ok(Claim::Gone),
     }
 }
@@ -37,10 +37,11 @@ pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &Claimant, limit: usize) -> r
         .collect::<rusqlite::Result<_>>()?;
     for id in ids {
         let Some(job) = Job::find(tx, id)? else { continue };
-        match take(tx, claimant, job, Token::generate(), false)? {
+        let request = ClaimRequest::new(id, job.booking, false);
+        match take(tx, claimant, job, &request)? {
             Claim::Won(lease) => overdue.leases.push(*lease),
             Claim::Ended(publications) => overdue.publications.extend(publications),
-            Claim::Gone | Claim::Held | Claim::NotDue(_) => {}
+            Claim::Gone | Claim::Held | Claim::Yours | Claim::NotDue(_) => {}
         }
     }
     Ok(overdue)
@@ -65,11 +66,12 @@ fn put_off(tx: &Tx<'_>, job: JobId) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, token: Token, holder_is_gone: bool) -> rusqlite::Result<Claim> {
+fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, request: &ClaimRequest) -> rusqlite::Result<Claim> {
     let job = match job.busy_until() {
         // An earlier answer to the same request was lost.
-        Some(_) if job.token == Some(token) => job,
-        Some(until) if until > tx.now && !holder_is_gone => return Ok(Claim::Held),
+        Some(_) if job.token == Some(request.token) => job,
+        Some(_) if request.held.is_some() && job.token == request.held => return Ok(Claim::Yours),
+        Some(until) if until > tx.now && !request.redelivered => return Ok(Claim::Held),
         Some(_) => match loss::lose(tx, job)? {
             Lost::Ended(publications) => return Ok(Claim::Ended(publications)),
             Lost::Again(job) => job,
@@ -98,6 +100,6 @@ fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, token: Token, holder_is_gone
         .prepare_cached(
             "UPDATE job SET token = ?2, worker = ?3, lease_until = ?4, next_look = ?4, reserves = max(reserves, ?5) WHERE id = ?1",
         )?
-        .execute(params![job.id, token, claimant.worker, until, claimant.reserves])?;
-    Ok(Claim::Won(Box::new(Lease::new(job.id, job.kind, token, job.attempt, until.time(), booking))))
+        .execute(params![job.id, request.token, claimant.worker, until, claimant.reserves])?;
+    Ok(Claim::Won(Box::new(Lease::new(job.id, job.kind, request.token, job.attempt, until.time(), booking))))
 }

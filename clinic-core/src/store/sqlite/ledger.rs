@@ -69,11 +69,17 @@ impl Row {
             .map(drop)
     }
 
-    /// Until when somebody may be sending it.
-    pub(super) fn busy_until(&self, now: Millis) -> Option<Millis> {
-        self.token.and(self.lease_until).filter(|until| *until > now)
+    /// Whether somebody holds it.
+    pub(super) fn is_held(&self, now: Millis) -> bool {
+        self.token.is_some() && self.busy_until(now).is_some()
     }
 
+    /// Until when somebody may be sending it: whoever holds it, or held it before and was overtaken, which does not stop them.
+    pub(super) fn busy_until(&self, now: Millis) -> Option<Millis> {
+        self.lease_until.filter(|until| *until > now)
+    }
+
+    /// Ends it. Unless it was sent, the lease of one that was taken from somebody stays: they may still send it.
     pub(super) fn end(
         &self,
         tx: &Tx<'_>,
@@ -85,8 +91,9 @@ impl Row {
         let seq = ending::next_seq(tx, self.booking)?;
         tx.connection
             .prepare_cached(
-                "UPDATE notice SET state = ?4, tries = tries + ?5, code = ?6, receipt = ?7, seq = ?8, settled_at = ?9, \
-                 token = NULL, lease_until = NULL, due_at = NULL, next_look = NULL WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
+                "UPDATE notice SET state = ?4, tries = tries + ?5, code = ?6, receipt = ?7, seq = ?8, settled_at = ?9, token = NULL, \
+                 lease_until = CASE WHEN losses > 0 AND ?4 <> 'sent' THEN lease_until END, due_at = NULL, next_look = NULL \
+                 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
             )?
             .execute(params![self.booking, self.event_seq, self.channel, state, more_tries, code, receipt, seq, tx.now])
             .map(drop)
@@ -106,11 +113,11 @@ impl Row {
         self.free(tx, due)
     }
 
-    /// Lets it go until `due`.
+    /// Lets it go until `due`; the lease of one that was taken from somebody stays, as in [`end`](Self::end).
     pub(super) fn free(&self, tx: &Tx<'_>, due: Millis) -> rusqlite::Result<()> {
         tx.connection
             .prepare_cached(
-                "UPDATE notice SET token = NULL, lease_until = NULL, due_at = ?4, next_look = ?4 \
+                "UPDATE notice SET token = NULL, lease_until = CASE WHEN losses > 0 THEN lease_until END, due_at = ?4, next_look = ?4 \
                  WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3",
             )?
             .execute(params![self.booking, self.event_seq, self.channel, due])

@@ -76,10 +76,13 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
         .optional()?;
     let Some(row) = row.filter(|row| row.token == Some(notice.token)) else { return Ok(NoticeSettled::Fenced) };
     let siblings = Siblings::of(tx, &row)?;
+    // One taken from somebody who may still send it: whatever is later waits until that is over, and only then is it superseded.
+    let quiet_until = if row.losses > 0 && siblings.later { row.busy_until(tx.now) } else { None };
+    let superseded = siblings.later && quiet_until.is_none();
     match &result.ending {
         NoticeEnding::Sent(receipt) => row.end(tx, NoticeState::Sent, 1, None, receipt.as_deref())?,
-        NoticeEnding::Retry(..) if siblings.later => row.end(tx, NoticeState::Skipped, 1, Some(SUPERSEDED), None)?,
-        NoticeEnding::Returned if siblings.later => row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?,
+        NoticeEnding::Retry(..) if superseded => row.end(tx, NoticeState::Skipped, 1, Some(SUPERSEDED), None)?,
+        NoticeEnding::Returned if superseded => row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?,
         NoticeEnding::Retry(code, pause) => row.retry(tx, code, tx.now.plus(*pause))?,
         NoticeEnding::Failed(code) => {
             row.end(tx, NoticeState::Failed, 1, Some(code), None)?;
@@ -87,6 +90,9 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
         }
         NoticeEnding::Skipped(code) => row.end(tx, NoticeState::Skipped, 0, Some(code), None)?,
         NoticeEnding::Returned => row.free(tx, tx.now)?,
+    }
+    if let (NoticeEnding::Retry(..) | NoticeEnding::Returned, Some(until)) = (&result.ending, quiet_until) {
+        row.look_not_before(tx, until)?;
     }
     let woken = if siblings.later { wake_later(tx, &row)? } else { Vec::new() };
     Ok(NoticeSettled::Done(woken))
@@ -102,6 +108,9 @@ pub(super) fn lose_all(tx: &Tx<'_>) -> rusqlite::Result<usize> {
     for row in &held {
         lose(tx, row)?;
     }
+    // Nor does anybody who was overtaken before still send.
+    tx.connection
+        .execute("UPDATE notice SET lease_until = NULL WHERE state = 'pending' AND token IS NULL AND lease_until IS NOT NULL", [])?;
     Ok(held.len())
 }
 
@@ -159,6 +168,9 @@ fn pending_of_job(tx: &Tx<'_>, booking: BookingId, job: JobId) -> rusqlite::Resu
 }
 
 /// Gives the claimant those rows that are due, free and next in order, as far as it has room.
+///
+/// A holder whose channel to the broker is gone may be dead, or cut off and still sending. Its notice is taken over at once, since a
+/// repeat under the same id does no harm; but nothing later goes out before its lease is over, unless the repeat was sent.
 fn grant(
     tx: &Tx<'_>,
     claimant: &NoticeClaimant,
@@ -168,12 +180,18 @@ fn grant(
 ) -> rusqlite::Result<Vec<Notice>> {
     let mut granted = Vec::new();
     for row in rows {
-        let held = row.busy_until(tx.now).is_some() && !holder_is_gone;
+        let held = row.is_held(tx.now) && !holder_is_gone;
         let due = row.token.is_some() || row.due_at.is_none_or(|due| due <= tx.now);
         if held || !due {
             continue;
         }
         let siblings = Siblings::of(tx, &row)?;
+        if siblings.later
+            && let Some(until) = row.busy_until(tx.now)
+        {
+            row.look_not_before(tx, until)?;
+            continue;
+        }
         if siblings.later {
             row.store(tx)?;
             row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?;
@@ -212,16 +230,16 @@ fn lose(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<bool> {
         return Ok(false);
     }
     let due = tx.now.plus(pause_after_loss(losses));
-    row.free(tx, due)?;
     tx.connection
         .prepare_cached("UPDATE notice SET losses = ?4 WHERE booking = ?1 AND event_seq = ?2 AND channel = ?3")?
         .execute(params![row.booking, row.event_seq, row.channel, losses])?;
+    row.free(tx, due)?;
     Ok(due <= tx.now)
 }
 
 /// The other notices of a notice's booking and channel.
 struct Siblings {
-    /// Older ones that are pending.
+    /// Older ones that are pending, or over but perhaps still being sent by somebody who was overtaken.
     older: Vec<Row>,
     /// Whether a later event is on the channel already, in whatever state.
     later: bool,
@@ -240,7 +258,7 @@ impl Siblings {
             let (sibling, state): (Row, NoticeState) = (Row::read(other)?, other.get(10)?);
             if sibling.event_seq > row.event_seq {
                 siblings.later = true;
-            } else if state == NoticeState::Pending {
+            } else if state == NoticeState::Pending || sibling.busy_until(tx.now).is_some() {
                 siblings.older.push(sibling);
             }
         }
@@ -248,7 +266,7 @@ impl Siblings {
     }
 }
 
-/// Skips older pending rows of the channel; until when one of them may still be being sent.
+/// Skips older rows of the channel that nobody sends; until when one of them may still be being sent.
 fn settle_older(tx: &Tx<'_>, older: Vec<Row>) -> rusqlite::Result<Option<Millis>> {
     let mut busy = None;
     for old in older {

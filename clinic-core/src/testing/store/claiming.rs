@@ -12,6 +12,7 @@ checks! {
     a_fresh_job_is_won_with_its_first_attempt_and_a_lease,
     a_held_job_is_held_until_its_lease_is_over,
     a_redelivered_message_takes_over_at_once_as_a_loss,
+    a_redelivered_message_of_ones_own_job_is_no_loss,
     an_expired_lease_is_taken_over_as_a_loss,
     what_is_settled_or_was_never_there_is_gone,
     answers_come_in_the_order_of_the_questions,
@@ -53,6 +54,21 @@ async fn a_redelivered_message_takes_over_at_once_as_a_loss(p: &Practice) {
     let lease = won(p.reclaim(fresh).await);
     assert_eq!(lease.attempt, 1, "a redelivered message of a job that nobody claimed is won");
     assert_eq!(p.kinds(fresh.booking).await, [EntryKind::Accepted], "where nobody held the job, nothing was lost");
+}
+
+async fn a_redelivered_message_of_ones_own_job_is_no_loss(p: &Practice) {
+    let ticket = p.booked(0).await;
+    let lease = p.won(ticket).await;
+    let before = p.picture(ticket.booking).await;
+    assert!(matches!(p.claim_holding(ticket, lease.token).await, Claim::Yours), "whoever holds a job is told so");
+    p.advance(LEASE + MILLI);
+    assert!(matches!(p.claim_holding(ticket, lease.token).await, Claim::Yours), "as long as nobody took it over");
+    assert_eq!(p.picture(ticket.booking).await, before, "and nothing changes");
+    let other = won(p.claim(ticket).await);
+    let back = won(p.claim_holding(ticket, lease.token).await);
+    assert!(back.token != other.token && back.token != lease.token, "one who is mistaken takes over like anybody else");
+    p.concluded(&back, CONFIRM).await;
+    assert!(matches!(p.claim_holding(ticket, back.token).await, Claim::Gone), "a settled job is nobody's");
 }
 
 async fn an_expired_lease_is_taken_over_as_a_loss(p: &Practice) {

@@ -16,6 +16,10 @@ checks! {
     a_later_event_goes_out_however_the_older_one_ends,
     channels_keep_their_order_each_for_itself,
     a_dead_notifier_does_not_hold_later_events_up_for_ever,
+    nothing_later_goes_out_while_a_notifier_that_was_cut_off_may_still_send,
+    a_notice_taken_over_from_a_living_notifier_keeps_later_ones_waiting,
+    a_notice_taken_over_and_sent_keeps_nothing_waiting,
+    a_notice_that_rests_after_its_losses_keeps_later_ones_waiting,
     bookings_do_not_wait_for_each_other,
 }
 
@@ -198,6 +202,86 @@ async fn a_dead_notifier_does_not_hold_later_events_up_for_ever(p: &Practice) {
     let before = p.picture(id).await;
     assert_eq!(p.settle(&dead, NoticeEnding::Sent(None)).await, NoticeSettled::Fenced, "the dead notifier comes too late");
     assert_eq!(p.picture(id).await, before, "and changes nothing");
+}
+
+/// A cancellation whose notice is in the ledger and waits for the older one.
+async fn cancelled_and_waiting(p: &Practice, id: BookingId) -> Ticket {
+    let later = cancelled(p, id).await;
+    assert!(p.log_notices(later).await.is_empty(), "while the older may be being sent, the later waits");
+    later
+}
+
+async fn taken_over(p: &Practice, confirmed: Ticket) -> Notice {
+    one(p.notices_as(&notifier(&LOG), confirmed, true).await, EventKind::Confirmed)
+}
+
+/// Nothing later goes out before the leases are over; then it does.
+async fn assert_later_waits_for_the_lease(p: &Practice, confirmed: Ticket, later: Ticket) {
+    for _ in 0..3 {
+        for ticket in [confirmed, later] {
+            assert!(p.log_notices(ticket).await.is_empty(), "nothing goes out while the former holder may still send");
+            assert!(p.notices_as(&notifier(&LOG), ticket, true).await.is_empty(), "redelivered or not");
+        }
+        assert!(p.overdue_notices(&LOG, 10).await.is_empty(), "nor by the sweep");
+        p.advance(SECOND);
+    }
+    p.advance(LEASE);
+    let second = one(p.overdue_notices(&LOG, 10).await, EventKind::Cancelled);
+    p.settled(&second, NoticeEnding::Sent(None)).await;
+    p.advance(LONG);
+    assert!(p.overdue_notices(&LOG, 10).await.is_empty(), "the older is not sent after the later");
+}
+
+async fn nothing_later_goes_out_while_a_notifier_that_was_cut_off_may_still_send(p: &Practice) {
+    let (id, confirmed) = p.confirmed(0).await;
+    let cut_off = p.notice(confirmed).await;
+    let later = cancelled_and_waiting(p, id).await;
+    assert_later_waits_for_the_lease(p, confirmed, later).await;
+    assert_eq!(p.settle(&cut_off, NoticeEnding::Sent(None)).await, NoticeSettled::Fenced, "by then it is fenced");
+    assert_superseded(p, id).await;
+}
+
+async fn a_notice_taken_over_from_a_living_notifier_keeps_later_ones_waiting(p: &Practice) {
+    let endings = [
+        NoticeEnding::Retry("smtp_busy", SECOND),
+        NoticeEnding::Retry("smtp_busy", LONG),
+        NoticeEnding::Failed("address_refused"),
+        NoticeEnding::Skipped("no_contact"),
+        NoticeEnding::Returned,
+    ];
+    for (n, ending) in (0..).zip(endings) {
+        let (id, confirmed) = p.confirmed(n).await;
+        let cut_off = p.notice(confirmed).await;
+        let again = taken_over(p, confirmed).await;
+        assert!(again.id == cut_off.id && again.text() == cut_off.text(), "a repeat has the same id and content");
+        let later = cancelled_and_waiting(p, id).await;
+        p.settled(&again, ending.clone()).await;
+        assert_later_waits_for_the_lease(p, confirmed, later).await;
+        let (event, _, state) = p.states(id).await.swap_remove(0);
+        let expected = if matches!(ending, NoticeEnding::Failed(_)) { NoticeState::Failed } else { NoticeState::Skipped };
+        assert_eq!((event, state), (EventKind::Confirmed, expected), "after {ending:?} the older has its end");
+    }
+}
+
+async fn a_notice_taken_over_and_sent_keeps_nothing_waiting(p: &Practice) {
+    let (id, confirmed) = p.confirmed(0).await;
+    let _cut_off = p.notice(confirmed).await;
+    let again = taken_over(p, confirmed).await;
+    let later = cancelled_and_waiting(p, id).await;
+    assert_eq!(p.settled(&again, NoticeEnding::Sent(None)).await, [later], "whatever comes late is a repeat, which its receiver drops");
+    one(p.log_notices(later).await, EventKind::Cancelled);
+}
+
+async fn a_notice_that_rests_after_its_losses_keeps_later_ones_waiting(p: &Practice) {
+    let (id, confirmed) = p.confirmed(0).await;
+    p.notice(confirmed).await;
+    let mut losses = 0;
+    while !p.notices_as(&notifier(&LOG), confirmed, true).await.is_empty() {
+        losses += 1;
+        assert!(losses < 20, "a notice that is lost again and again rests");
+    }
+    let later = cancelled_and_waiting(p, id).await;
+    assert_later_waits_for_the_lease(p, confirmed, later).await;
 }
 
 async fn bookings_do_not_wait_for_each_other(p: &Practice) {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     booking::Booking,
     decision::{AttemptOutcome, Decision, Reason},
-    id::{BookingId, JobId},
+    id::{BookingId, JobId, Token},
     job::{JobKind, Lease},
     notification::{EventKind, Notice, NoticeRecord, NoticeState},
     ports::{
@@ -158,6 +158,11 @@ impl Practice {
 
     pub(super) async fn reclaim(&self, ticket: Ticket) -> Claim {
         self.claim_as(&worker(), ticket, true).await
+    }
+
+    /// Claims by a redelivered message what the claimant believes to hold already.
+    pub(super) async fn claim_holding(&self, ticket: Ticket, token: Token) -> Claim {
+        single("claiming", done("claiming", self.store.claim(&worker(), &[ticket.request(true).holding(token)]).await))
     }
 
     pub(super) async fn won(&self, ticket: Ticket) -> Lease {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod roles;
+
 use std::{
     future::{Future, pending},
     pin::Pin,
@@ -264,8 +266,8 @@ impl Broker for Hanging {
         self.0.health()
     }
 
-    async fn depth(&self, queue: Queue) -> Option<u64> {
-        self.0.depth(queue).await
+    async fn depth(&self, _: Queue) -> Option<u64> {
+        pending().await
     }
 }
 
@@ -279,6 +281,7 @@ async fn a_broker_that_hangs_keeps_nobody_from_being_told_and_no_clinic_from_sto
     let decided = clinic.wait_until_decided(id, Duration::from_secs(60)).await.unwrap().unwrap();
     assert_eq!(decided.booking.status.as_str(), "confirmed");
     assert!(begun.elapsed() < SOON, "who waits is woken by the store alone");
+    assert_eq!(timeout(SOON, clinic.handle().depths()).await.expect("given up"), Queue::ALL.map(|queue| (queue, None)));
     assert_eq!(told(&clinic, id).await.notices[0].state, NoticeState::Sent);
     let begun = Instant::now();
     clinic.shutdown().await.unwrap();

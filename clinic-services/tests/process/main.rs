@@ -1,6 +1,10 @@
-//! The binary itself: what it prints, how it starts, how it ends.
+//! The binaries themselves: what they print, how they start, how they end.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod keys;
+mod outage;
+mod parts;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,7 +14,11 @@ use std::{
 };
 
 fn clinic(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clinic"));
+    program(env!("CARGO_BIN_EXE_clinic"), arguments)
+}
+
+fn program(binary: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     command.args(arguments).env_clear();
     command
 }
@@ -20,20 +28,28 @@ fn ended(mut command: Command) -> (i32, String, String) {
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// A clinic on a free port with a store of its own, killed when dropped.
+/// A program that runs, with a store of its own, killed when dropped.
 struct Running {
     child: Child,
+    /// Where it listens; empty when it does not.
     address: String,
+    /// What it said until it was ready.
+    said: String,
     stderr: BufReader<std::process::ChildStderr>,
     _folder: tempfile::TempDir,
 }
 
 impl Running {
+    /// A clinic on a free port.
     fn start(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = format!("sqlite:{}", folder.path().join("clinic.db").display());
         let mut command = clinic(arguments);
-        command.env("CLINIC_LISTEN", "127.0.0.1:0").env("CLINIC_STORE", &store).env("CLINIC_SIM_DELAY", "0s");
+        command.env("CLINIC_LISTEN", "127.0.0.1:0").env("CLINIC_SIM_DELAY", "0s");
+        Self::ready(command)
+    }
+
+    fn ready(mut command: Command) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        command.env("CLINIC_STORE", format!("sqlite:{}", folder.path().join("clinic.db").display()));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
@@ -44,8 +60,11 @@ impl Running {
             if let Some((_, rest)) = line.split_once("http://") {
                 break rest.split('/').next().unwrap().to_owned();
             }
+            if line.contains("not listening") {
+                break String::new();
+            }
         };
-        Self { child, address, stderr, _folder: folder }
+        Self { child, address, said, stderr, _folder: folder }
     }
 
     fn connect(&self) -> TcpStream {
@@ -56,10 +75,14 @@ impl Running {
 
     /// The whole answer to a request on a connection of its own.
     fn ask(&self, request: &str, body: &str) -> String {
+        self.ask_with(request, "x-none: 1", body)
+    }
+
+    fn ask_with(&self, request: &str, header: &str, body: &str) -> String {
         let mut stream = self.connect();
         let length = body.len();
         let head = format!(
-            "{request} HTTP/1.1\r\nhost: clinic\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+            "{request} HTTP/1.1\r\nhost: clinic\r\n{header}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body.as_bytes()).unwrap();
@@ -117,7 +140,8 @@ fn check_config_prints_what_is_in_effect() {
 fn a_bad_configuration_ends_with_2_and_one_line_that_names_the_fix() {
     for (name, value, part) in [
         ("CLINIC_LEASE", "1s", "raise CLINIC_LEASE"),
-        ("CLINIC_BROKER", "amqp://guest:guest@localhost", "RabbitMQ"),
+        ("CLINIC_BROKER", "amqps://clinic:guest:guest@", "CLINIC_BROKER"),
+        ("CLINIC_BROKER", "amqp://clinic:guest:guest@rabbit", "CLINIC_ALLOW_INSECURE=amqp"),
         ("CLINIC_LISTEN", "0.0.0.0:0", "CLINIC_ALLOW_INSECURE=http"),
         ("CLINIC_API_KEYS_FILE", "/nowhere/keys", "CLINIC_API_KEYS_FILE"),
     ] {

@@ -1,0 +1,119 @@
+//! A clinic in parts: each does what its roles say, over one store and one broker.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use clinic_core::clinic::Roles;
+
+use super::*;
+
+/// Waits until a queue holds so many messages that nobody has taken.
+async fn waiting(broker: &dyn Broker, queue: Queue, messages: u64) {
+    let settled = async {
+        while broker.depth(queue).await != Some(messages) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, settled).await.expect("published and left alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_parts_over_one_store_and_one_broker_are_a_clinic() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker: Arc<dyn Broker> = Arc::new(EmbeddedBroker::default());
+    let part = |roles| builder(&folder).broker(Arc::clone(&broker)).roles(roles);
+
+    // Its channel would refuse to start, if it were looked at; and there is no availability.
+    let api = part(Roles::API).channel(Wild).start().await.unwrap();
+    let id = book(&api).await;
+    waiting(&*broker, Queue::Bookings, 1).await;
+    let record = api.handle().find(id).await.unwrap().unwrap();
+    assert_eq!((record.booking.status.as_str(), record.booking.attempts), ("pending", 0));
+
+    let worker = part(Roles::WORKER).availability(Yes).channel(Wild).start().await.unwrap();
+    let decided = api.wait_until_decided(id, SOON).await.unwrap().unwrap();
+    assert_eq!((decided.booking.status.as_str(), decided.booking.attempts), ("confirmed", 1));
+    waiting(&*broker, Queue::Notifications, 1).await;
+    assert_eq!(api.handle().find(id).await.unwrap().unwrap().notices, []);
+
+    let notifier = part(Roles::NOTIFIER).channel(Push).start().await.unwrap();
+    assert_eq!(told(&api, id).await.notices[0].state, NoticeState::Sent);
+
+    for clinic in [api, worker, notifier] {
+        clinic.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_can_be_asked_too_and_hears_of_decisions_from_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = builder(&folder).roles(Roles::WORKER).availability(Yes).start().await.unwrap();
+    let id = book(&worker).await;
+    let begun = Instant::now();
+    let decided = worker.wait_until_decided(id, Duration::from_secs(60)).await.unwrap().unwrap();
+    assert_eq!(decided.booking.status.as_str(), "confirmed");
+    assert!(begun.elapsed() < SOON, "who waits is woken by the store");
+    worker.shutdown().await.unwrap();
+}
+
+/// Writes down what is asked of it.
+#[derive(Default)]
+struct Watched(EmbeddedBroker, Mutex<BTreeSet<&'static str>>);
+
+impl Watched {
+    fn asked(&self) -> BTreeSet<&'static str> {
+        self.1.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Broker for Watched {
+    async fn publish(&self, publications: &[Publication]) -> Vec<Result<(), PublishError>> {
+        self.0.publish(publications).await
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: usize) -> Result<Box<dyn Consumer>, BrokerError> {
+        self.1.lock().unwrap().insert(queue.spec().name);
+        self.0.consume(queue, prefetch).await
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Listener>, BrokerError> {
+        self.1.lock().unwrap().insert("news");
+        self.0.listen().await
+    }
+
+    fn health(&self) -> Result<(), BrokerError> {
+        self.0.health()
+    }
+
+    async fn depth(&self, queue: Queue) -> Option<u64> {
+        self.0.depth(queue).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_asks_of_the_broker_what_its_roles_call_for() {
+    for (roles, expected) in [
+        (Roles::API, &["news"][..]),
+        (Roles::WORKER, &["booking_queue"]),
+        (Roles::NOTIFIER, &["notification_queue"]),
+        (Roles::API | Roles::NOTIFIER, &["news", "notification_queue"]),
+        (Roles::ALL, &["booking_queue", "news", "notification_queue"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Arc::new(Watched::default());
+        let shared: Arc<dyn Broker> = Arc::<Watched>::clone(&broker);
+        let clinic = builder(&folder).broker(shared).roles(roles).availability(Yes).channel(Push).start().await.unwrap();
+        // Every part has begun by the time a booking is accepted and read.
+        book(&clinic).await;
+        let expected: BTreeSet<_> = expected.iter().copied().collect();
+        let settled = async {
+            while !broker.asked().is_superset(&expected) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(SOON, settled).await.expect("asked");
+        clinic.shutdown().await.unwrap();
+        assert_eq!(broker.asked(), expected, "{roles:?}");
+    }
+}

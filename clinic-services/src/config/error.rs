@@ -1,0 +1,72 @@
+use clinic_core::{broker::RabbitUrlError, retry::RetryPolicyError, settings::SettingsError};
+use thiserror::Error;
+
+use super::{ChannelName, Exposure, Program};
+
+/// Why the configuration refuses to start. Every text names the fix.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Others on the network could get at what is not theirs.
+    #[error("{0}: {fix}", fix = .0.fix())]
+    Exposed(Exposure),
+    /// An adapter that this build does not have.
+    #[error("{variable}: this build has no {what}; use {instead}, or a build that has it")]
+    NotBuiltIn {
+        /// The setting.
+        variable: &'static str,
+        /// What is missing.
+        what: &'static str,
+        /// What there is.
+        instead: &'static str,
+    },
+    /// A URL of no known scheme.
+    #[error("{variable} is none of: {known}")]
+    UnknownUrl {
+        /// The setting.
+        variable: &'static str,
+        /// What there is.
+        known: &'static str,
+    },
+    /// A program that shares the work has a broker of its own.
+    #[error(
+        "{0} shares its work with other processes, so it needs a broker outside: set CLINIC_BROKER=amqp://USER:PASSWORD@HOST:PORT/VHOST, \
+         or run `clinic`, which is all of them in one process"
+    )]
+    EmbeddedBroker(Program),
+    /// RabbitMQ cannot be reached as configured.
+    #[error(transparent)]
+    Broker(#[from] RabbitUrlError),
+    /// Nodes with and without encryption.
+    #[error("CLINIC_BROKER mixes amqp:// and amqps://: write the same for every node")]
+    MixedNodes,
+    /// A SQLite URL that is not `sqlite:PATH`.
+    #[error("CLINIC_STORE: write sqlite:PATH, such as sqlite:clinic.db or sqlite:/var/lib/clinic/clinic.db; bookings need a file")]
+    SqlitePath,
+    /// A prefix that cannot begin a queue's name.
+    #[error("CLINIC_PREFIX: use at most 64 letters, digits, dots, hyphens and underscores")]
+    Prefix,
+    /// A channel named twice.
+    #[error("CLINIC_CHANNELS names {0} twice: name each channel once")]
+    ChannelTwice(&'static str),
+    /// A log filter that cannot be read.
+    #[error("CLINIC_LOG cannot be read: write a level such as info, or a filter such as info,clinic_services=debug")]
+    LogFilter(#[source] tracing_subscriber::filter::ParseError),
+    /// A retry number out of bounds.
+    #[error("{0}: see CLINIC_RETRIES, CLINIC_RETRY_FACTOR and CLINIC_RETRY_JITTER")]
+    Retry(#[from] RetryPolicyError),
+    /// A contradiction.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+impl ConfigError {
+    pub(crate) const fn no_channel(name: ChannelName) -> Self {
+        let what = match name {
+            ChannelName::Email => "e-mail channel (feature `email`)",
+            ChannelName::Webhook => "webhook channel (feature `webhook`)",
+            ChannelName::Log => "log channel (feature `log-channel`)",
+        };
+        Self::NotBuiltIn { variable: "CLINIC_CHANNELS", what, instead: "log" }
+    }
+}

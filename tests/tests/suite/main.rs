@@ -17,6 +17,7 @@ mod kills;
 mod listing;
 mod own_ports;
 mod privacy;
+mod rabbit_contract;
 mod readme;
 mod scaled;
 mod starting;

@@ -21,22 +21,34 @@ impl Purpose {
 /// What operators see of the connections.
 #[derive(Debug, Default)]
 pub(super) struct Board {
-    publishing: AtomicBool,
-    consuming: AtomicBool,
+    publishing: Lamps,
+    consuming: Lamps,
+}
+
+#[derive(Debug, Default)]
+struct Lamps {
+    connected: AtomicBool,
+    blocked: AtomicBool,
 }
 
 impl Board {
-    pub(super) fn set_connected(&self, purpose: Purpose, connected: bool) {
-        let this = match purpose {
+    const fn lamps(&self, purpose: Purpose) -> &Lamps {
+        match purpose {
             Purpose::Publishing => &self.publishing,
             Purpose::Consuming => &self.consuming,
-        };
-        this.store(connected, Ordering::SeqCst);
-        let both = self.publishing.load(Ordering::SeqCst) && self.consuming.load(Ordering::SeqCst);
-        gauge!("clinic_broker_connected").set(f64::from(u8::from(both)));
+        }
     }
 
-    pub(super) fn set_blocked(&self, blocked: bool) {
-        gauge!("clinic_broker_blocked").set(f64::from(u8::from(blocked)));
+    /// Connected is who can publish and consume.
+    pub(super) fn set_connected(&self, purpose: Purpose, connected: bool) {
+        self.lamps(purpose).connected.store(connected, Ordering::SeqCst);
+        let [one, other] = [&self.publishing, &self.consuming].map(|lamps| lamps.connected.load(Ordering::SeqCst));
+        gauge!("clinic_broker_connected").set(f64::from(u8::from(one && other)));
+    }
+
+    pub(super) fn set_blocked(&self, purpose: Purpose, blocked: bool) {
+        self.lamps(purpose).blocked.store(blocked, Ordering::SeqCst);
+        let [one, other] = [&self.publishing, &self.consuming].map(|lamps| lamps.blocked.load(Ordering::SeqCst));
+        gauge!("clinic_broker_blocked").set(f64::from(u8::from(one || other)));
     }
 }

@@ -24,15 +24,21 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// For AMQP's own handshake.
 const HANDSHAKE: Duration = Duration::from_secs(3);
 
-/// A second hold on a connection's socket. lapin waits for a silent peer as long as the kernel does; when this is dropped, its
+/// A second hold on a connection's socket. lapin waits for a silent peer as long as the kernel does; when this is closed, its
 /// thread finds the connection broken, and ends.
 #[derive(Debug)]
 pub(super) struct Socket(TcpStream);
 
-impl Drop for Socket {
-    fn drop(&mut self) {
+impl Socket {
+    pub(super) fn close(&self) {
         // One that is closed already is as good.
         let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

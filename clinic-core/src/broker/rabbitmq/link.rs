@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -44,7 +45,7 @@ impl<S: Side> Link<S> {
     /// The session there is now.
     pub(super) fn now(&self) -> Result<Arc<S>, LinkError> {
         let side = self.side.read().unwrap_or_else(PoisonError::into_inner).clone();
-        side.filter(|side| !side.session().is_over()).ok_or(LinkError::NoSession)
+        side.filter(|side| side.session().is_usable()).ok_or(LinkError::NoSession)
     }
 
     fn put(&self, side: Option<Arc<S>>) {
@@ -64,7 +65,7 @@ impl<S: Side> Link<S> {
                     complaint = Complaint::default();
                     self.put(Some(Arc::new(side)));
                     board.set_connected(S::PURPOSE, true);
-                    let ended = stop.run_until_cancelled(session.watch(&board)).await;
+                    let ended = stop.run_until_cancelled(session.watch(S::PURPOSE, &board)).await;
                     board.set_connected(S::PURPOSE, false);
                     self.put(None);
                     session.close().await;
@@ -91,20 +92,22 @@ async fn open<S: Side>(setup: &Setup, url: &RabbitUrl) -> Result<S, LinkError> {
     opened
 }
 
-/// What is wrong is said once, not at every try.
+/// Different things that are said of one outage.
+const COMPLAINTS: usize = 32;
+
+/// Each thing that is wrong is said once an outage, not at every try.
 #[derive(Debug, Default)]
 struct Complaint {
-    made: Option<String>,
+    made: HashSet<String>,
 }
 
 impl Complaint {
     fn make(&mut self, purpose: Purpose, url: &RabbitUrl, error: &LinkError) {
         let (text, connection) = (error.in_full(), purpose.as_str());
-        if self.made.as_ref() == Some(&text) {
+        if self.made.len() < COMPLAINTS && self.made.insert(format!("{url} {text}")) {
+            tracing::warn!(broker = %url, connection, error = text, "RabbitMQ cannot be used; trying again until it can");
+        } else {
             tracing::debug!(broker = %url, connection, error = text, "RabbitMQ still cannot be used");
-            return;
         }
-        tracing::warn!(broker = %url, connection, error = text, "RabbitMQ cannot be used; trying again until it can");
-        self.made = Some(text);
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::{
 };
 
 use super::{
-    board::Board,
+    board::{Board, Purpose},
     connect::{Socket, connect},
     declare::declare,
     error::{LinkError, within},
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// One connection, from its topology to its first fault. It is not mended: the supervisor makes another one.
 pub(super) struct Session {
     connection: Connection,
-    _socket: Socket,
+    socket: Socket,
     over: CancellationToken,
     why: OnceLock<&'static str>,
     /// Messages were given up whose confirms may still come: once the broker takes messages again, a fresh channel is due.
@@ -50,7 +50,7 @@ impl Session {
         let (connection, socket) = connect(url, &format!("{} ({purpose})", setup.name)).await?;
         let session = Self {
             connection,
-            _socket: socket,
+            socket,
             over: CancellationToken::new(),
             why: OnceLock::new(),
             stale: AtomicBool::new(false),
@@ -101,6 +101,11 @@ impl Session {
         self.over.is_cancelled()
     }
 
+    /// Whether it is worth a try.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_over() && self.connection.status().connected()
+    }
+
     /// Waits for the session's end.
     pub(super) fn end(&self) -> WaitForCancellationFutureOwned {
         self.over.clone().cancelled_owned()
@@ -112,14 +117,14 @@ impl Session {
     }
 
     /// Watches over the connection until the session is over; says why.
-    pub(super) async fn watch(&self, board: &Board) -> &'static str {
+    pub(super) async fn watch(&self, purpose: Purpose, board: &Board) -> &'static str {
         let mut events = Box::pin(self.connection.events_listener());
         let mut looks = tokio::time::interval(LOOK);
         while !self.is_over() {
             if !self.connection.status().connected() {
                 self.fail("the connection broke");
             }
-            board.set_blocked(self.is_blocked());
+            board.set_blocked(purpose, self.is_blocked());
             if self.stale.load(Ordering::Relaxed) && !self.is_blocked() {
                 self.fail("the broker takes messages again");
             }
@@ -132,7 +137,7 @@ impl Session {
                 },
             }
         }
-        board.set_blocked(false);
+        board.set_blocked(purpose, false);
         self.why.get().copied().unwrap_or("it was closed")
     }
 
@@ -148,6 +153,7 @@ impl Session {
             }
         };
         let _ = timeout(FAREWELL, farewell).await;
+        self.socket.close();
     }
 }
 

@@ -256,7 +256,7 @@ async fn tls_is_spoken_with_whom_the_certificates_vouch_for() {
         rabbit.exec(&["sh", "-c", &format!("cat > {inside} <<'PEM'\n{text}PEM")]).await;
     }
     // The one port that leads into the container speaks TLS from now on.
-    rabbit.ctl(&["eval", "rabbit_networking:stop_ranch_listener_of_protocol(amqp)."]).await;
+    rabbit.ctl(&["eval", "rabbit_networking:stop_tcp_listener(5672)."]).await;
     let start = r#"rabbit_networking:start_ssl_listener(5672, [{certfile, "/tmp/certificate.pem"}, {keyfile, "/tmp/key.pem"}], 10)."#;
     rabbit.ctl(&["eval", start]).await;
 

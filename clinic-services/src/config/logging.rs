@@ -31,7 +31,7 @@ pub enum LogFormat {
 }
 
 impl Logging {
-    /// The filter, with [`QUIET`] where it says nothing else of it.
+    /// The filter; the library behind the RabbitMQ adapter is quiet where it names no level for `lapin`.
     ///
     /// # Errors
     /// [`ConfigError::LogFilter`] when it cannot be read.

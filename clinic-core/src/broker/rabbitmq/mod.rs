@@ -77,7 +77,7 @@ fn start<S: Side>(link: &Arc<Link<S>>, setup: &Arc<options::Setup>, board: &Arc<
 }
 
 fn unreachable(error: LinkError) -> BrokerError {
-    BrokerError::Unreachable(error.into())
+    if matches!(error, LinkError::Blocked) { BrokerError::Blocked } else { BrokerError::Unreachable(error.into()) }
 }
 
 #[async_trait]

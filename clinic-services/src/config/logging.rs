@@ -3,9 +3,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::ConfigError;
 
-/// The library behind the RabbitMQ adapter logs several errors for every try to connect, with the broker's own text; what matters of it
+/// The libraries behind the RabbitMQ adapter log several errors for every try to connect, with the broker's own text; what matters of it
 /// the adapter says itself, once.
-const QUIET: &str = "lapin=off";
+const QUIET: &str = "lapin=off,rustls_platform_verifier=off";
 
 /// What the process says about itself, on standard error.
 #[derive(Args, Clone, Debug)]

@@ -44,16 +44,9 @@ impl LinkError {
         }
     }
 
-    /// The error and its sources in one line.
+    /// The error and its source in one line. What lies behind that, lapin's own errors repeat.
     pub(super) fn in_full(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        // Each source of lapin's repeats the next one.
-        if let Some(error) = source.take() {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-        }
-        text
+        std::error::Error::source(self).map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
     }
 }
 
@@ -63,5 +56,33 @@ pub(super) async fn within<T>(limit: Duration, step: &'static str, work: impl Fu
         Ok(Ok(done)) => Ok(done),
         Ok(Err(source)) => Err(LinkError::Failed { step, source }),
         Err(_) => Err(LinkError::TimedOut { step, limit }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::AMQPError;
+
+    use super::*;
+
+    fn answered(code: u16, text: &str) -> lapin::Error {
+        ErrorKind::ProtocolError(AMQPError::from_id(code, text.into()).unwrap()).into()
+    }
+
+    #[test]
+    fn a_queue_that_exists_otherwise_is_named_with_the_way_out() {
+        let error = LinkError::declaring("the queue w.booking_queue", answered(PRECONDITION_FAILED, "inequivalent arg 'x-max-length'"));
+        let text = error.in_full();
+        for part in ["the queue w.booking_queue", "delete it", "CLINIC_PREFIX", "x-max-length"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let other = LinkError::declaring("the queue w.booking_queue", answered(403, "no permission"));
+        assert!(matches!(other, LinkError::Failed { .. }) && other.in_full().contains("no permission"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_without_an_answer_ends() {
+        let silent = within::<()>(Duration::from_secs(3), "connecting", std::future::pending()).await;
+        assert_eq!(silent.unwrap_err().to_string(), "connecting took longer than 3s");
     }
 }

@@ -104,10 +104,31 @@ struct Complaint {
 impl Complaint {
     fn make(&mut self, purpose: Purpose, url: &RabbitUrl, error: &LinkError) {
         let (text, connection) = (error.in_full(), purpose.as_str());
-        if self.made.len() < COMPLAINTS && self.made.insert(format!("{url} {text}")) {
+        if self.is_new(url, &text) {
             tracing::warn!(broker = %url, connection, error = text, "RabbitMQ cannot be used; trying again until it can");
         } else {
             tracing::debug!(broker = %url, connection, error = text, "RabbitMQ still cannot be used");
         }
+    }
+
+    fn is_new(&mut self, url: &RabbitUrl, text: &str) -> bool {
+        self.made.len() < COMPLAINTS && self.made.insert(format!("{url} {text}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_that_is_wrong_is_said_once_for_each_broker() {
+        let urls = RabbitUrl::parse_list("amqp://one,amqp://two").unwrap();
+        let mut complaint = Complaint::default();
+        for round in 0..3 {
+            for (url, text) in [(&urls[0], "refused"), (&urls[1], "refused"), (&urls[0], "no answer")] {
+                assert_eq!(complaint.is_new(url, text), round == 0, "{url} {text}");
+            }
+        }
+        assert!((0..1_000).filter(|n| complaint.is_new(&urls[0], &n.to_string())).count() < COMPLAINTS, "there is a bound");
     }
 }

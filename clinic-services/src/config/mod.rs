@@ -59,7 +59,7 @@ pub struct Cli {
 #[non_exhaustive]
 pub enum Command {
     /// Checks the configuration and prints what is in effect, then ends.
-    CheckConfig(Config),
+    CheckConfig(Box<Config>),
     /// Asks the process that listens at this address on this machine whether it is able to serve, then ends: 0 when it is.
     CheckHealth(Serving),
 }

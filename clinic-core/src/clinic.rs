@@ -1,5 +1,6 @@
 //! The clinic: everything assembled in one process. The only room that names adapters.
 
+mod adapters;
 mod builder;
 mod roles;
 

@@ -1,5 +1,7 @@
 //! The RabbitMQ adapter against peers that are no RabbitMQ: it never waits for them, never gives up, and leaves nothing behind.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::{
     net::TcpListener as StdListener,
     time::{Duration, Instant},

@@ -1,6 +1,7 @@
 //! Running: settings become a process of the clinic, what it serves over HTTP, and its end.
 
 mod assembly;
+mod check_health;
 mod error;
 mod signals;
 
@@ -11,7 +12,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use self::{assembly::builder, error::RunError};
+pub use self::{
+    assembly::builder,
+    check_health::{HealthError, check_health},
+    error::RunError,
+};
 use crate::{
     config::{Command, Config, Exposure, Program},
     http::{RouterOptions, keys::Keys, monitor, router_with, serve},
@@ -30,6 +35,7 @@ pub fn main(program: Program) -> ExitCode {
     let result = match cli.command {
         None => process(program, &cli.config),
         Some(Command::CheckConfig(config)) => check(program, &config).map(|()| print!("{effective}")),
+        Some(Command::CheckHealth(serving)) => check_health(&serving).map(|answer| println!("{answer}")).map_err(RunError::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

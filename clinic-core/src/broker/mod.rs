@@ -8,4 +8,4 @@ mod rabbitmq;
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedBroker;
 #[cfg(feature = "rabbitmq")]
-pub use rabbitmq::{RabbitBroker, RabbitOptions, RabbitUrlError};
+pub use rabbitmq::{RabbitBroker, RabbitOptions, RabbitUrl, RabbitUrlError};

@@ -27,6 +27,9 @@ pub enum BrokerError {
     /// There is no connection.
     #[error("the broker cannot be reached; it is tried again")]
     Unreachable(#[source] Source),
+    /// It is there and takes no messages: it is short of memory or disk space.
+    #[error("the broker takes no messages now: it is short of memory or disk space, or told to be")]
+    Blocked,
     /// It was closed by us.
     #[error("the broker was closed")]
     Closed,

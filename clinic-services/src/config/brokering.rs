@@ -1,6 +1,9 @@
-use clap::Args;
+use std::net::IpAddr;
 
-use super::{ConfigError, Exposure, Program, node::Node};
+use clap::Args;
+use clinic_core::broker::RabbitUrl;
+
+use super::{ConfigError, Exposure, Program};
 
 /// What carries the news of jobs.
 #[derive(Args, Clone)]
@@ -32,31 +35,34 @@ impl Brokering {
     /// What others on the network could get at.
     pub(super) fn exposures(&self) -> Vec<Exposure> {
         let mut exposures = Vec::new();
-        for node in self.nodes().unwrap_or_default().into_iter().filter(|node| !node.is_here()) {
-            if !node.is_encrypted {
-                exposures.push(Exposure::PlainAmqp(node.host.clone()));
+        for node in self.nodes().unwrap_or_default().into_iter().filter(|node| !is_here(node.host())) {
+            if !node.is_encrypted() {
+                exposures.push(Exposure::PlainAmqp(node.host().to_owned()));
             }
-            if node.has_default_password {
-                exposures.push(Exposure::DefaultPassword(node.host));
+            if node.has_default_password() {
+                exposures.push(Exposure::DefaultPassword(node.host().to_owned()));
             }
         }
         exposures
     }
 
     /// The nodes of RabbitMQ, none when the broker is embedded.
-    fn nodes(&self) -> Result<Vec<Node>, ConfigError> {
+    fn nodes(&self) -> Result<Vec<RabbitUrl>, ConfigError> {
         if self.url == "embedded" {
             return Ok(Vec::new());
         }
         if !(self.url.starts_with("amqp://") || self.url.starts_with("amqps://")) {
             return Err(ConfigError::UnknownUrl { variable: "CLINIC_BROKER", known: "embedded, amqp://..., amqps://..." });
         }
-        let nodes: Result<Vec<_>, _> =
-            self.url.split(',').zip(1..).map(|(url, place)| Node::parse(url).ok_or(ConfigError::BrokerNode(place))).collect();
-        let nodes = nodes?;
-        let is_mixed = nodes.windows(2).any(|pair| pair[0].is_encrypted != pair[1].is_encrypted);
+        let nodes = RabbitUrl::parse_list(&self.url)?;
+        let is_mixed = nodes.windows(2).any(|pair| pair[0].is_encrypted() != pair[1].is_encrypted());
         if is_mixed { Err(ConfigError::MixedNodes) } else { Ok(nodes) }
     }
+}
+
+/// Whether a host is this machine for sure: a name other than localhost may be anywhere.
+fn is_here(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 impl std::fmt::Display for Brokering {
@@ -64,7 +70,7 @@ impl std::fmt::Display for Brokering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.nodes() {
             Ok(nodes) if nodes.is_empty() => f.write_str("embedded"),
-            Ok(nodes) => f.write_str(&nodes.iter().map(Node::to_string).collect::<Vec<_>>().join(",")),
+            Ok(nodes) => f.write_str(&nodes.iter().map(RabbitUrl::to_string).collect::<Vec<_>>().join(",")),
             Err(_) => f.write_str("?"),
         }
     }
@@ -74,5 +80,20 @@ impl std::fmt::Debug for Brokering {
     /// Shows no password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Brokering").field("url", &format_args!("{self}")).field("prefix", &self.prefix).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn here_is_loopback_alone() {
+        for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_here(host), "{host}");
+        }
+        for host in ["rabbitmq", "localhost.example.org", "127.0.0.1.example.org", "10.0.0.1", "0.0.0.0", "2001:db8::1", "127.1", ""] {
+            assert!(!is_here(host), "{host}");
+        }
     }
 }

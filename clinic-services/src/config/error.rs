@@ -1,4 +1,4 @@
-use clinic_core::{retry::RetryPolicyError, settings::SettingsError};
+use clinic_core::{broker::RabbitUrlError, retry::RetryPolicyError, settings::SettingsError};
 use thiserror::Error;
 
 use super::{ChannelName, Exposure, Program};
@@ -34,12 +34,9 @@ pub enum ConfigError {
          or run `clinic`, which is all of them in one process"
     )]
     EmbeddedBroker(Program),
-    /// A node's URL that cannot be read; by its place, since it may hold a password.
-    #[error(
-        "CLINIC_BROKER: URL {0} of its list is no amqp://USER:PASSWORD@HOST:PORT/VHOST or amqps://...; in a user, password or virtual host write \
-         %2C for a comma, %2F for a slash, %40 for @, %23 for #"
-    )]
-    BrokerNode(usize),
+    /// RabbitMQ cannot be reached as configured.
+    #[error(transparent)]
+    Broker(#[from] RabbitUrlError),
     /// Nodes with and without encryption.
     #[error("CLINIC_BROKER mixes amqp:// and amqps://: write the same for every node")]
     MixedNodes,

@@ -3,6 +3,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::ConfigError;
 
+/// The library behind the RabbitMQ adapter logs several errors for every try to connect, with the broker's own text; what matters of it
+/// the adapter says itself, once.
+const QUIET: &str = "lapin=off";
+
 /// What the process says about itself, on standard error.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Logging")]
@@ -27,11 +31,28 @@ pub enum LogFormat {
 }
 
 impl Logging {
-    /// The filter.
+    /// The filter; the library behind the RabbitMQ adapter is quiet where it names no level for `lapin`.
     ///
     /// # Errors
     /// [`ConfigError::LogFilter`] when it cannot be read.
     pub fn env_filter(&self) -> Result<EnvFilter, ConfigError> {
-        EnvFilter::try_new(&self.filter).map_err(ConfigError::LogFilter)
+        EnvFilter::try_new(format!("{QUIET},{}", self.filter)).map_err(ConfigError::LogFilter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brokers_library_is_quiet_unless_asked() {
+        let shown = |filter: &str| {
+            let logging = Logging { filter: filter.to_owned(), format: LogFormat::Text };
+            logging.env_filter().unwrap().to_string()
+        };
+        for (filter, part) in [("info", "lapin=off"), ("off", "lapin=off"), ("info,lapin=debug", "lapin=debug")] {
+            assert_eq!(shown(filter).matches("lapin").count(), 1, "{}", shown(filter));
+            assert!(shown(filter).contains(part), "{}", shown(filter));
+        }
     }
 }

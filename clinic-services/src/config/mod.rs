@@ -9,7 +9,6 @@ mod error;
 mod exposure;
 mod locality;
 mod logging;
-mod node;
 mod program;
 mod serving;
 mod storing;
@@ -61,6 +60,8 @@ pub struct Cli {
 pub enum Command {
     /// Checks the configuration and prints what is in effect, then ends.
     CheckConfig(Config),
+    /// Asks the process that listens at this address on this machine whether it is able to serve, then ends: 0 when it is.
+    CheckHealth(Serving),
 }
 
 /// All settings.

@@ -142,12 +142,12 @@ fn those_who_share_the_work_need_a_broker_outside() {
 #[test]
 fn a_broker_that_cannot_be_read_is_named_by_its_place_and_not_shown() {
     for (broker, part) in [
-        ("amqp://u:pa55@a,", "URL 2"),
-        ("amqp://u:pa55@a,embedded", "URL 2"),
-        ("amqp://u:pa55,word@a", "URL 1"),
-        ("amqp://u:5512,pa55@a", "URL 2"),
-        ("amqp://u:pa55/word@a", "URL 1"),
-        ("amqp://", "URL 1"),
+        ("amqps://u:pa55@a/", "address 1"),
+        ("amqp://u:pa55@a,embedded", "address 2"),
+        ("amqp://u:pa55,word@a", "address 1"),
+        ("amqp://u:5512,pa55@a", "address 2"),
+        ("amqp://u:pa55/word@a", "address 1"),
+        ("amqp://u:pa55@a?key=pa55", "address 1"),
         ("amqp://u:pa55@a,amqps://u:pa55@b", "mixes"),
         ("pa55", "embedded"),
         ("redis://u:pa55@a", "amqps://"),

@@ -19,6 +19,7 @@ pub fn builder(program: Program, config: &Config) -> Result<Builder, RunError> {
     let mut builder = Clinic::builder()
         .store(config.storing.url.as_str())
         .broker(config.brokering.url.as_str())
+        .prefix(config.brokering.prefix.as_str())
         .settings(config.settings(program)?)
         .roles(roles);
     if roles.contains(Roles::WORKER) {

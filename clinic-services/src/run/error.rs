@@ -6,6 +6,7 @@ use clinic_core::{
 };
 use thiserror::Error;
 
+use super::HealthError;
 use crate::{config::ConfigError, http::keys::KeysError};
 
 /// Why a process does not run, or ended other than asked.
@@ -42,6 +43,9 @@ pub enum RunError {
     /// A part of it panicked on the way.
     #[error("the clinic ended with a fault")]
     Shutdown(#[from] ShutdownError),
+    /// Another process was asked for its health and is not well.
+    #[error(transparent)]
+    Health(#[from] HealthError),
 }
 
 impl RunError {
@@ -49,7 +53,9 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Keys(_) | Self::Availability(_) | Self::Start(StartError::Settings(_)) => ExitCode::from(2),
+            Self::Config(_) | Self::Keys(_) | Self::Availability(_) | Self::Start(StartError::Settings(_) | StartError::Broker(_)) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }

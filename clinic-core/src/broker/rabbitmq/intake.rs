@@ -7,19 +7,15 @@ use tokio::{
 };
 
 use super::{
-    board::Purpose,
-    consumer::RabbitConsumer,
-    error::LinkError,
-    link::Side,
-    listener::RabbitListener,
-    names::Names,
-    options::Setup,
-    session::{STEP, Session},
+    board::Purpose, consumer::RabbitConsumer, error::LinkError, link::Side, listener::RabbitListener, names::Names, options::Setup,
+    session::Session,
 };
 use crate::topology::Queue;
 
 /// How long a new consumer waits for those before it to have gone.
 const GOING: Duration = Duration::from_secs(2);
+/// For a question: whoever looks at metrics does not want to wait.
+const QUESTION: Duration = Duration::from_secs(1);
 
 /// The consuming side: consumers and listeners, each on channels of its own, and one channel for questions.
 #[derive(Debug)]
@@ -96,6 +92,6 @@ impl Intake {
             *questions = Some(channel);
             Some(u64::from(answer.message_count()))
         };
-        timeout(STEP, asking).await.ok().flatten()
+        timeout(QUESTION, asking).await.ok().flatten()
     }
 }

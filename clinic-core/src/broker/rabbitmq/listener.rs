@@ -1,16 +1,16 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use lapin::{
     Channel,
     options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::mpsc,
     task::coop,
-    time::timeout,
+    time::{MissedTickBehavior, interval},
 };
 
 use super::{
@@ -26,7 +26,9 @@ use crate::{
 };
 
 /// News that a listener may lag behind before it misses some.
-const NEWS: usize = 4096;
+const NEWS: i32 = 4096;
+/// How often the binding is made sure of: it goes with its exchange, and nobody is told.
+const BIND: Duration = Duration::from_secs(10);
 
 /// A listener: a queue of its own, bound to the news, that goes with it.
 #[derive(Debug)]
@@ -38,45 +40,61 @@ impl RabbitListener {
     pub(super) async fn open(session: &Arc<Session>, names: &Names) -> Result<Self, LinkError> {
         let channel = session.channel().await?;
         let mut arguments = FieldTable::default();
-        arguments.insert("x-max-length".into(), AMQPValue::LongInt(NEWS as i32));
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(NEWS));
         let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-        let queue = within(STEP, "declaring a queue for news", channel.queue_declare("".into(), options, arguments)).await?;
-        let (exchange, key) = (names.exchange(&NOTIFICATIONS), Queue::Notifications.spec().binding);
-        let binding = channel.queue_bind(queue.name().clone(), exchange, key.into(), QueueBindOptions::default(), FieldTable::default());
-        within(STEP, "binding a queue for news", binding).await?;
+        let declaring = channel.queue_declare("".into(), options, arguments);
+        let queue = within(STEP, "declaring a queue for news", declaring).await?.name().clone();
+        let ear = Ear { channel, queue: queue.clone(), exchange: names.exchange(&NOTIFICATIONS) };
+        ear.bind().await?;
         // Unacknowledged, so taken off lapin's hands at once: its buffer has no bound.
         let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
-        let consuming = channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default());
+        let consuming = ear.channel.basic_consume(queue, "".into(), options, FieldTable::default());
         let deliveries = within(STEP, "consuming news", consuming).await?;
-        let (heard, news) = mpsc::channel(NEWS);
-        session.spawn(hear(Arc::clone(session), channel, deliveries, heard));
+        let (heard, news) = mpsc::channel(NEWS as usize);
+        session.spawn(ear.hear(Arc::clone(session), deliveries, heard));
         Ok(Self { news })
     }
 }
 
-/// Hands on what is heard until nobody listens or the session is over.
-async fn hear(session: Arc<Session>, channel: Channel, mut deliveries: lapin::Consumer, heard: mpsc::Sender<BookingId>) {
-    let mut end = std::pin::pin!(session.end());
-    loop {
-        coop::consume_budget().await;
-        let delivery = tokio::select! {
-            () = &mut end => break,
-            () = heard.closed() => break,
-            delivery = deliveries.next() => delivery,
-        };
-        let Some(Ok(delivery)) = delivery else {
-            session.fail("the broker ended a listener");
-            break;
-        };
-        // Garbage is the notifiers' to deal with, who have a `.dead` queue.
-        if let Ok(message) = Message::parse(&delivery.data)
-            && let Err(TrySendError::Closed(_)) = heard.try_send(message.booking)
-        {
-            break;
-        }
+/// A listener's half that always listens.
+struct Ear {
+    channel: Channel,
+    queue: ShortString,
+    exchange: ShortString,
+}
+
+impl Ear {
+    async fn bind(&self) -> Result<(), LinkError> {
+        let (queue, exchange, key) = (self.queue.clone(), self.exchange.clone(), Queue::Notifications.spec().binding);
+        let binding = self.channel.queue_bind(queue, exchange, key.into(), QueueBindOptions::default(), FieldTable::default());
+        within(STEP, "binding a queue for news", binding).await
     }
-    if !session.is_over() {
-        let _ = timeout(STEP, channel.close(200, "done".into())).await;
+
+    /// Hands on what is heard until nobody listens or the session is over.
+    async fn hear(self, session: Arc<Session>, mut deliveries: lapin::Consumer, heard: mpsc::Sender<BookingId>) {
+        let mut end = std::pin::pin!(session.end());
+        let mut binds = interval(BIND);
+        binds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            coop::consume_budget().await;
+            let delivery = tokio::select! {
+                () = &mut end => break,
+                () = heard.closed() => break,
+                _ = binds.tick() => match self.bind().await {
+                    Ok(()) => continue,
+                    Err(_) => break session.fail("the news are cut off"),
+                },
+                delivery = deliveries.next() => delivery,
+            };
+            let Some(Ok(delivery)) = delivery else {
+                break session.fail("the broker ended a listener");
+            };
+            // Garbage is the notifiers' to deal with, who have a `.dead` queue. What finds no room is missed.
+            if let Ok(message) = Message::parse(&delivery.data) {
+                let _ = heard.try_send(message.booking);
+            }
+        }
+        session.close_channel(&self.channel).await;
     }
 }
 

@@ -33,7 +33,10 @@ use self::{
     link::{Link, Side},
     publisher::Publisher,
 };
-pub use self::{options::RabbitOptions, url::RabbitUrlError};
+pub use self::{
+    options::RabbitOptions,
+    url::{RabbitUrl, RabbitUrlError},
+};
 use crate::{
     ports::{Broker, BrokerError, Consumer, Listener, PublishError},
     topology::{Publication, Queue, Route},
@@ -74,7 +77,7 @@ fn start<S: Side>(link: &Arc<Link<S>>, setup: &Arc<options::Setup>, board: &Arc<
 }
 
 fn unreachable(error: LinkError) -> BrokerError {
-    BrokerError::Unreachable(error.into())
+    if matches!(error, LinkError::Blocked) { BrokerError::Blocked } else { BrokerError::Unreachable(error.into()) }
 }
 
 #[async_trait]

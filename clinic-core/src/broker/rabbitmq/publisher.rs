@@ -94,7 +94,7 @@ async fn start(session: &Arc<Session>, exchange: ShortString) -> Result<mpsc::Se
     within(STEP, "asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
     let (lane, requests) = mpsc::channel(WINDOW);
     let owner = Owner { session: Arc::clone(session), channel: Arc::new(channel), exchange, on_their_way: FuturesUnordered::new() };
-    session.spawn(owner.run(requests));
+    session.spawn(owner.work(requests));
     Ok(lane)
 }
 
@@ -115,7 +115,13 @@ struct Owner {
 
 impl Owner {
     /// Publishes until the session is over. Whatever is on its way then goes unanswered.
-    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+    async fn work(mut self, requests: mpsc::Receiver<Request>) {
+        self.publish(requests).await;
+        self.on_their_way.clear();
+        self.session.close_channel(&self.channel).await;
+    }
+
+    async fn publish(&mut self, mut requests: mpsc::Receiver<Request>) {
         let session = Arc::clone(&self.session);
         let mut batch = Vec::with_capacity(WINDOW);
         let mut end = std::pin::pin!(session.end());

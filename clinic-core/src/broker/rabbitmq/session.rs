@@ -57,15 +57,28 @@ impl Session {
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
         };
-        let channel = session.channel().await?;
-        declare(&channel, &Names::new(setup.prefix.clone())).await?;
-        within(STEP, "closing a channel", channel.close(200, "done".into())).await?;
+        if let Err(error) = session.declare(setup).await {
+            session.close().await;
+            return Err(error);
+        }
         Ok(session)
+    }
+
+    async fn declare(&self, setup: &Setup) -> Result<(), LinkError> {
+        let channel = self.channel().await?;
+        declare(&channel, &Names::new(setup.prefix.clone())).await?;
+        within(STEP, "closing a channel", channel.close(200, "done".into())).await
     }
 
     /// A channel of its own.
     pub(super) async fn channel(&self) -> Result<Channel, LinkError> {
         within(STEP, "opening a channel", self.connection.create_channel()).await
+    }
+
+    /// Closes a channel. One that is merely dropped is closed by lapin, which takes it for an error of the whole connection when that is
+    /// closing as well.
+    pub(super) async fn close_channel(&self, channel: &Channel) {
+        let _ = timeout(STEP, channel.close(200, "done".into())).await;
     }
 
     /// Whether the broker said that it takes no messages for now. It says so to connections that publish.

@@ -52,14 +52,17 @@ pub enum RabbitUrlError {
 
 /// One broker's address, and whom to trust there. Shown without user and password.
 #[derive(Clone)]
-pub(super) struct RabbitUrl {
+pub struct RabbitUrl {
     pub(super) uri: AMQPUri,
     pub(super) tls: OwnedTLSConfig,
 }
 
 impl RabbitUrl {
-    /// Reads a list of addresses, separated by commas.
-    pub(super) fn parse_list(list: &str) -> Result<Vec<Self>, RabbitUrlError> {
+    /// Reads a list of addresses, separated by commas, and the certificates that they name.
+    ///
+    /// # Errors
+    /// [`RabbitUrlError`] names the place of what cannot be used.
+    pub fn parse_list(list: &str) -> Result<Vec<Self>, RabbitUrlError> {
         let urls: Vec<_> = list.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
         if urls.is_empty() {
             return Err(RabbitUrlError::Empty);
@@ -72,6 +75,11 @@ impl RabbitUrl {
             return Err(RabbitUrlError::Scheme(place));
         };
         let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        // What stands raw behind the first slash was meant for a password: it would be taken for the port.
+        let misplaced = rest.split_once('/').is_some_and(|(_, vhost)| vhost.contains(['/', '@'])) || rest.contains('#');
+        if misplaced {
+            return Err(RabbitUrlError::Unreadable(place));
+        }
         let mut uri: AMQPUri = format!("{scheme}://{rest}").parse().map_err(|_| RabbitUrlError::Unreadable(place))?;
         if uri.vhost.is_empty() {
             return Err(RabbitUrlError::NoVirtualHost(place));
@@ -98,8 +106,22 @@ impl RabbitUrl {
         Ok(Self { uri, tls })
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
+    /// The host's name or address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.uri.authority.host
+    }
+
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
         self.uri.scheme == AMQPScheme::AMQPS
+    }
+
+    /// Whether the password is RabbitMQ's own, `guest`, which is also what an address without one stands for.
+    #[must_use]
+    pub fn has_default_password(&self) -> bool {
+        self.uri.authority.userinfo.password == "guest"
     }
 }
 
@@ -114,7 +136,8 @@ impl fmt::Display for RabbitUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_encrypted() { "amqps" } else { "amqp" };
         let authority = &self.uri.authority;
-        write!(f, "{scheme}://{}:{}", authority.host, authority.port)
+        let (open, close) = if authority.host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{scheme}://{open}{}{close}:{}", authority.host, authority.port)
     }
 }
 
@@ -174,6 +197,9 @@ mod tests {
             ("http://u:secret@rabbit", "address 1 of CLINIC_BROKER must begin"),
             ("amqp://one,secret@two", "address 2 of CLINIC_BROKER must begin"),
             ("amqp://u:secret@rabbit:port", "address 1 of CLINIC_BROKER cannot be read"),
+            ("amqp://u:1/secret@rabbit", "address 1 of CLINIC_BROKER cannot be read"),
+            ("amqp://u:1/secret/@rabbit", "address 1 of CLINIC_BROKER cannot be read"),
+            ("amqp://u:1#secret@rabbit", "address 1 of CLINIC_BROKER cannot be read"),
             ("amqp://one,amqp://u:secret@rabbit/", "address 2 of CLINIC_BROKER ends in a slash"),
             ("amqp://u:secret@rabbit?secret=1", "address 1 of CLINIC_BROKER has a parameter"),
             ("amqp://u:secret@rabbit?heartbeat=0", "address 1 of CLINIC_BROKER has a parameter"),
@@ -187,7 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn no_password_is_the_default_one() {
+        for credentials in ["", "guest@", "clinic@", "guest:guest@", "clinic:gu%65st@"] {
+            assert!(one(&format!("amqp://{credentials}rabbit")).has_default_password(), "{credentials}");
+        }
+        assert!(!one("amqp://guest:better@rabbit").has_default_password());
+    }
+
+    #[test]
     fn an_address_is_shown_without_its_secrets() {
+        assert_eq!(one("amqps://u:secret@[2001:db8::7]/v").to_string(), "amqps://[2001:db8::7]:5671");
         let url = one("amqp://clinic:secret@rabbit.example:5673/ward");
         assert_eq!(format!("{url} {url:?}"), "amqp://rabbit.example:5673 amqp://rabbit.example:5673");
     }

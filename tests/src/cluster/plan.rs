@@ -1,10 +1,16 @@
 //! What a clinic of several processes consists of.
 
+use std::time::Duration;
+
 use super::{Cluster, Part, Seat};
 use crate::{
+    eventually::eventually,
     process::{Setup, api_binary, notifier_binary, worker_binary},
     rabbit::Rabbit,
 };
+
+/// How long a clinic may take to find its broker.
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a clinic is to consist of: at first one API, one worker and one notifier.
 #[derive(Clone, Debug)]
@@ -43,10 +49,10 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// Starts everything.
+    /// Starts everything and waits until all of it has its broker.
     ///
     /// # Panics
-    /// When a part does not start, with what it said.
+    /// When a part does not start, with what it said, or does not find its broker.
     pub async fn start(self) -> Cluster {
         let (network, prefix) = (self.rabbit.relay().await, Rabbit::prefix());
         let base = self.setup.set("CLINIC_BROKER", &self.rabbit.url_through(&network)).set("CLINIC_PREFIX", &prefix);
@@ -58,7 +64,16 @@ impl<'a> Plan<'a> {
                 Seat { part, process: Some(setup.start()), setup }
             })
             .collect();
-        Cluster { seats, base, network, prefix }
+        let cluster = Cluster { seats, base, network, prefix };
+        for part in cluster.running() {
+            let http = cluster.http_of(part);
+            eventually(&format!("{part:?} and its broker"), READY_WITHIN, || async {
+                // The API is ready without a broker, and says what it lacks.
+                (http.ready().await.status == 200 && (part != Part::Api || http.health().await.text("status") == "ok")).then_some(())
+            })
+            .await;
+        }
+        cluster
     }
 }
 

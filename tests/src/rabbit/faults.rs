@@ -98,7 +98,8 @@ impl Rabbit {
         self.ctl(&["close_all_connections", "by the test"]).await;
     }
 
-    /// Every queue and the messages in it, ready and unacknowledged.
+    /// Every queue and the messages in it, ready and unacknowledged. Those of quorum queues are some seconds old: use
+    /// [`Amqp::depth`](super::Amqp::depth) for a number of now.
     ///
     /// # Panics
     /// When it does not say.

@@ -101,6 +101,12 @@ fn give_up(error: &RabbitFailed) -> ! {
 mod tests {
     use std::time::Duration;
 
+    use lapin::{
+        BasicProperties,
+        options::QueueDeclareOptions,
+        types::{AMQPValue, FieldTable},
+    };
+
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +114,7 @@ mod tests {
         let rabbit = Rabbit::own().await;
         let amqp = rabbit.amqp().await;
         amqp.declare("kept").await;
-        amqp.publish("", "kept", b"one", Default::default()).await;
+        amqp.publish("", "kept", b"one", BasicProperties::default()).await;
         assert_eq!(rabbit.queues().await, [("kept".to_owned(), 1)]);
         let address = rabbit.address();
         rabbit.kill9().await;
@@ -129,7 +135,7 @@ mod tests {
         let amqp = rabbit.amqp().await;
         amqp.declare("blocked").await;
         rabbit.memory_alarm(true).await;
-        let publishing = amqp.publish("", "blocked", b"one", Default::default());
+        let publishing = amqp.publish("", "blocked", b"one", BasicProperties::default());
         let mut publishing = std::pin::pin!(publishing);
         assert!(tokio::time::timeout(Duration::from_millis(500), &mut publishing).await.is_err(), "nothing was blocked");
         rabbit.memory_alarm(false).await;
@@ -137,6 +143,18 @@ mod tests {
         assert_eq!(amqp.depth("blocked").await, Some(1));
         let parked = amqp.take("blocked").await;
         assert_eq!((parked.len(), parked[0].body.as_slice(), &parked[0].reason), (1, &b"one"[..], &None));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_depth_of_a_quorum_queue_is_told() {
+        let rabbit = Rabbit::shared().await;
+        let (amqp, queue) = (rabbit.amqp().await, format!("{}quorum", Rabbit::prefix()));
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        amqp.channel().queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), arguments).await.unwrap();
+        amqp.publish("", &queue, b"one", BasicProperties::default()).await;
+        assert_eq!(amqp.depth(&queue).await, Some(1));
+        assert!(rabbit.queues().await.iter().any(|(name, _)| *name == queue));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -9,15 +9,18 @@ use chrono::Utc;
 use clinic_tests::{
     cluster::{Cluster, Part, held_by},
     rabbit::Rabbit,
-    size::{figure, is_full, sized},
+    size::{figure, sized},
 };
 use rand::RngExt;
 
 use super::{accepted, bookings, percentile, settled, steady};
 
 const LEASE: Duration = Duration::from_secs(30);
-/// Others take over what a killed worker had in hand within this time, for 99 of 100 bookings.
-const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(3);
+/// Others take over what a killed worker had in hand within this time, for 99 of 100 bookings: far less than a lease. In short
+/// form other tests run beside this one.
+fn taken_over_within() -> Duration {
+    Duration::from_secs(sized(10, 3))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn workers_are_killed_and_others_take_over() {
@@ -38,7 +41,7 @@ async fn workers_are_killed_and_others_take_over() {
     let (median, p99) = (percentile(&mut waits, 0.5), percentile(&mut waits, 0.99));
     figure(&format!("kills of workers: {count} bookings in hand taken over, median {median:?}, p99 {p99:?}, longest {longest:?}"));
     assert!(count >= kills, "the killed workers had only {count} bookings in hand");
-    assert!(!is_full() || p99 <= TAKEN_OVER_WITHIN, "taken over within {p99:?}");
+    assert!(p99 <= taken_over_within(), "taken over within {p99:?}");
     settled(cluster, "kills of workers", tally, bookings()).await;
 }
 

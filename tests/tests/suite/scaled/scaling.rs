@@ -33,10 +33,12 @@ fn shape() -> Shape {
 async fn twice_the_workers_decide_twice_as_much() {
     let rabbit = Rabbit::shared().await;
     let one = decided_per_second(&rabbit, 1).await;
-    let two = if is_full() { decided_per_second(&rabbit, 2).await } else { 0.0 };
     let four = decided_per_second(&rabbit, 4).await;
-    figure(&format!("scaling: {one:.0} decided a second by one worker, {:.2} times that by two, {:.2} by four", two / one, four / one));
+    figure(&format!("scaling: {one:.0} decided a second by one worker, {:.2} times that by four", four / one));
+    // In short form other tests run beside this one.
     if is_full() {
+        let two = decided_per_second(&rabbit, 2).await;
+        figure(&format!("scaling: {:.2} times that by two", two / one));
         assert!(two >= 1.9 * one, "{two} by two, {one} by one");
         assert!(four >= 3.6 * one, "{four} by four, {one} by one");
     }

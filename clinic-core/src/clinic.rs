@@ -18,7 +18,7 @@ use crate::{
     api::BookRequest,
     booking::Booking,
     id::BookingId,
-    ports::{Record, Store, StoreError},
+    ports::{Broker, Record, Store, StoreError},
     reception::{BookError, CancelError, Reception},
 };
 
@@ -31,6 +31,8 @@ const LONGEST_SHUTDOWN: Duration = Duration::from_millis(9_500);
 pub struct Clinic {
     reception: Reception,
     store: Arc<dyn Store>,
+    /// Where it is the clinic's own.
+    broker: Option<Arc<dyn Broker>>,
     /// Ends the worker and the notifier first, what they publish through last.
     intake: CancellationToken,
     relay: CancellationToken,
@@ -91,6 +93,9 @@ impl Clinic {
             let consumed = join(&mut self.consumers).await;
             self.relay.cancel();
             let carried = join(&mut self.carriers).await;
+            if let Some(broker) = &self.broker {
+                broker.close().await;
+            }
             self.store.close().await;
             consumed.and(carried)
         };

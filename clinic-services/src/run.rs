@@ -167,8 +167,8 @@ fn allowed(exposure: &Exposure) -> String {
 fn announce(program: Program, config: &Config, clinic: &Clinic, address: Option<SocketAddr>) {
     let open = match address {
         Some(address) if program.serves_api() => format!("open at http://{address}/ with its documentation at http://{address}/docs"),
-        Some(address) => format!("ready, its health at http://{address}/health and its metrics at http://{address}/metrics"),
-        None => "ready, not listening: set CLINIC_LISTEN for health and metrics".to_owned(),
+        Some(address) => format!("started, its health at http://{address}/health and its metrics at http://{address}/metrics"),
+        None => "started, not listening: set CLINIC_LISTEN for health and metrics".to_owned(),
     };
     let mut parts = format!("store {}, broker {}", config.storing.url, config.brokering);
     if program.roles().contains(Roles::WORKER) {

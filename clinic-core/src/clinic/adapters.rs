@@ -83,5 +83,5 @@ pub(super) fn default_channels() -> Result<Vec<Arc<dyn Channel>>, StartError> {
 
 /// A URL as an error may show it: its scheme alone, since the rest can hold a password.
 fn shown(url: &str) -> String {
-    url.split_once("://").map_or_else(|| url.to_owned(), |(scheme, _)| format!("{scheme}://..."))
+    url.split_once(':').map_or_else(|| url.to_owned(), |(scheme, _)| format!("{scheme}:..."))
 }

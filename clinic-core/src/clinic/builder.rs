@@ -253,9 +253,13 @@ impl Builder {
         let availability =
             if self.roles.contains(Roles::WORKER) { Some(self.availability.map_or_else(default_availability, Ok)?) } else { None };
         let outlets = if self.roles.contains(Roles::NOTIFIER) { Some(outlets(self.channels)?) } else { None };
-        let broker = match self.broker {
-            BrokerSource::Ready(broker) => broker,
-            BrokerSource::Url(url) => open_broker(&url, &self.prefix, &settings)?,
+        // One that was given may serve others too; what is opened here is closed by us.
+        let (broker, opened) = match self.broker {
+            BrokerSource::Ready(broker) => (broker, None),
+            BrokerSource::Url(url) => {
+                let broker = open_broker(&url, &self.prefix, &settings)?;
+                (Arc::clone(&broker), Some(broker))
+            }
         };
         let store = match self.store {
             StoreSource::Ready(store) => store,
@@ -298,6 +302,7 @@ impl Builder {
             ],
             reception: Reception::new(Arc::clone(&store), broker, self.clock, relay, waiters, settings),
             store,
+            broker: opened,
             intake,
             relay: carriers,
         })

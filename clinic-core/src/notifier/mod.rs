@@ -1,5 +1,6 @@
 //! The notifier: tells every event on every channel, each notice on its own.
 
+mod done;
 mod outlet;
 mod send;
 
@@ -9,12 +10,12 @@ use futures_util::{FutureExt, future::BoxFuture};
 use metrics::counter;
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::outlet::Outlets;
-use self::send::Sending;
+use self::{done::Done, send::Sending};
 use crate::{
     chance::chance,
     crash::crash_point,
@@ -23,7 +24,7 @@ use crate::{
     ports::{Broker, ClaimRequest, Consumer, Delivery, NoticeClaimant, Store},
     settings::Settings,
     topology::Queue,
-    worker::DRAIN,
+    worker::drain_from,
 };
 
 /// Deliveries claimed in one write.
@@ -50,9 +51,9 @@ pub async fn run(notifier: Notifier, shutdown: CancellationToken) {
     let mut office = Office { sending, tasks: TaskTracker::new(), abandon: CancellationToken::new(), waking };
     // Should this be dropped on the way, what is being sent is left as well.
     let _abandoned = office.abandon.clone().drop_guard();
-    let consumer = office.work(&shutdown).await;
+    let (consumer, drained) = tokio::join!(office.work(&shutdown), drain_from(&shutdown));
     office.tasks.close();
-    if timeout(DRAIN, office.tasks.wait()).await.is_err() {
+    if timeout_at(drained, office.tasks.wait()).await.is_err() {
         office.abandon.cancel();
         office.tasks.wait().await;
         office.sending.give_back().await;
@@ -141,7 +142,11 @@ impl Office {
     }
 
     async fn claim(&self, batch: Vec<(ClaimRequest, Option<Delivery>)>, shutdown: &CancellationToken) {
-        let requests: Vec<_> = batch.iter().map(|(request, _)| self.sending.unless_sending(*request)).collect();
+        let batch: Vec<_> = batch.into_iter().filter_map(|(request, delivery)| self.sending.unless_sending(request, delivery)).collect();
+        if batch.is_empty() {
+            return;
+        }
+        let requests: Vec<_> = batch.iter().map(|(request, _)| *request).collect();
         let claimant = self.claimant();
         let claimed = loop {
             match self.sending.notifier.store.claim_notices(&claimant, &requests).await {
@@ -180,11 +185,11 @@ impl Office {
     }
 
     fn start(&self, notices: Vec<Notice>, delivery: Option<Delivery>) {
-        let done = Arc::new(Done(delivery));
+        let done = Arc::new(Done::new(delivery));
         for notice in notices {
             let Some(outlet) = self.sending.notifier.outlets.get(&notice.channel) else { continue };
             let Some(room) = outlet.take_room() else { continue };
-            self.sending.enter(&notice);
+            self.sending.enter(&notice, &done);
             let (sending, done, abandon, outlet) = (Arc::clone(&self.sending), Arc::clone(&done), self.abandon.clone(), outlet.clone());
             self.tasks.spawn(async move {
                 tokio::select! {
@@ -193,18 +198,6 @@ impl Office {
                 }
                 drop((room, done));
             });
-        }
-    }
-}
-
-/// A delivery is acknowledged when the last of its notices is done with.
-struct Done(Option<Delivery>);
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        if let Some(delivery) = self.0.take() {
-            crash_point!("told");
-            delivery.ack();
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,13 +14,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Notifier, outlet::Outlet};
+use super::{Notifier, done::Done, outlet::Outlet};
 use crate::{
     chance::chance,
     crash::crash_point,
     id::Token,
     notification::Notice,
-    ports::{ChannelError, ClaimRequest, NoticeEnding, NoticeResult, NoticeSettled},
+    ports::{ChannelError, ClaimRequest, Delivery, NoticeEnding, NoticeResult, NoticeSettled},
 };
 
 /// No receiver makes us wait longer than this.
@@ -29,8 +29,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 /// What the sends of one notifier share.
 pub(super) struct Sending {
     pub(super) notifier: Notifier,
-    in_flight: Mutex<HashMap<Token, (Instant, Notice)>>,
+    in_flight: Mutex<HashMap<Token, InHand>>,
     woken: mpsc::Sender<ClaimRequest>,
+}
+
+/// A notice that is being sent, since when, and the message behind it.
+struct InHand {
+    since: Instant,
+    notice: Notice,
+    done: Arc<Done>,
 }
 
 impl Sending {
@@ -38,27 +45,36 @@ impl Sending {
         Self { notifier, in_flight: Mutex::default(), woken }
     }
 
-    pub(super) fn enter(&self, notice: &Notice) {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.token, (Instant::now(), notice.clone()));
+    pub(super) fn enter(&self, notice: &Notice, done: &Arc<Done>) {
+        let in_hand = InHand { since: Instant::now(), notice: notice.clone(), done: Arc::clone(done) };
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.token, in_hand);
     }
 
     pub(super) fn leave(&self, notice: &Notice) {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&notice.token);
     }
 
-    /// After a lost connection a notifier's own messages come again, to itself too: what it is sending is not lost.
-    pub(super) fn unless_sending(&self, mut request: ClaimRequest) -> ClaimRequest {
-        if request.redelivered {
-            let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-            request.redelivered = !in_flight.values().any(|(_, notice)| notice.job == request.job);
+    /// What is to be claimed. After a lost connection a notifier's own messages come again, to itself too: what it is sending is not
+    /// lost, and the message is kept until it is sent.
+    pub(super) fn unless_sending(&self, request: ClaimRequest, delivery: Option<Delivery>) -> Option<(ClaimRequest, Option<Delivery>)> {
+        let again = match delivery {
+            Some(delivery) if delivery.redelivered => delivery,
+            first => return Some((request, first)),
+        };
+        let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        match in_flight.values().find(|in_hand| in_hand.notice.job == request.job) {
+            Some(in_hand) => {
+                in_hand.done.keep(again);
+                None
+            }
+            None => Some((request, Some(again))),
         }
-        request
     }
 
     /// Sends and settles.
     pub(super) async fn send(&self, notice: &Notice, channel: &Outlet) {
         let lease = self.notifier.outlets.lease(self.notifier.settings.lease);
-        let claimed = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.token).map(|(at, _)| *at);
+        let claimed = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.token).map(|in_hand| in_hand.since);
         // A process that slept past its lease must not speak: another may have told something newer meanwhile.
         let ending = if claimed.is_some_and(|at| at.elapsed() + channel.timeout() > lease) {
             NoticeEnding::Returned
@@ -123,7 +139,7 @@ impl Sending {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .drain()
-            .map(|(_, (_, notice))| NoticeResult::new(notice, NoticeEnding::Returned))
+            .map(|(_, in_hand)| NoticeResult::new(in_hand.notice, NoticeEnding::Returned))
             .collect();
         if !notices.is_empty()
             && let Err(error) = self.notifier.store.settle_notices(&notices).await

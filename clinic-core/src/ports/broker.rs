@@ -61,6 +61,9 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Messages waiting in a queue, if known.
     async fn depth(&self, queue: Queue) -> Option<u64>;
+
+    /// Takes leave of it, within a second: consumers and listeners end, publishing is refused. Does nothing unless an adapter says so.
+    async fn close(&self) {}
 }
 
 /// A consumer of one queue. Dropping it gives unacknowledged deliveries back, marked as redelivered.

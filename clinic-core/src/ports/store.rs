@@ -138,7 +138,8 @@ pub struct ClaimRequest {
     pub job: JobId,
     /// Its booking.
     pub booking: BookingId,
-    /// Whether the broker says that a former holder is gone: the claim then takes over at once.
+    /// Whether the broker says that whoever had this message is gone: a lease that was won by a message is then taken over at
+    /// once. One won by the sweep has no message to come back, so that says nothing of its holder.
     pub redelivered: bool,
     /// The fence under which it is claimed.
     pub token: Token,

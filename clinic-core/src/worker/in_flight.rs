@@ -44,7 +44,7 @@ impl InFlight {
 
     /// The token under which a job is in flight here.
     pub(super) fn token_of(&self, job: JobId) -> Option<Token> {
-        self.with(|leases| leases.by_job.get(&job).copied())
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).by_job.get(&job).copied()
     }
 
     /// Keeps a message that came again until the job is done, instead of the one whose channel is gone. What remains is to be

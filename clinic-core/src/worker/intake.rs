@@ -1,6 +1,6 @@
 //! Where a worker's bookings come from: the broker, and the sweep for what the broker lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use metrics::counter;
@@ -14,6 +14,7 @@ use super::{Desk, attempt};
 use crate::{
     chance::chance,
     crash::crash_point,
+    id::JobId,
     job::{JobKind, Lease},
     message::Message,
     ports::{Claim, ClaimRequest, Consumer, Delivery},
@@ -94,7 +95,8 @@ fn take(batch: &mut Vec<Taken>, delivery: Delivery, permit: OwnedSemaphorePermit
 }
 
 async fn claim(desk: &Arc<Desk>, batch: Vec<Taken>, shutdown: &CancellationToken, abandon: &CancellationToken) {
-    let requests: Vec<_> = batch.iter().map(|(message, delivery, _)| request(desk, message, delivery)).collect();
+    let mut seen = HashSet::new();
+    let requests: Vec<_> = batch.iter().map(|(message, delivery, _)| request(desk, message, delivery, &mut seen)).collect();
     if requests.is_empty() {
         return;
     }
@@ -142,10 +144,12 @@ async fn claim(desk: &Arc<Desk>, batch: Vec<Taken>, shutdown: &CancellationToken
 }
 
 /// After a lost connection a worker's own messages come again, to itself too: what it holds is not lost.
-fn request(desk: &Desk, message: &Message, delivery: &Delivery) -> ClaimRequest {
-    let request = ClaimRequest::new(message.job, message.booking, delivery.redelivered);
+/// Nor is what another copy in the same batch has just won.
+fn request(desk: &Desk, message: &Message, delivery: &Delivery, seen: &mut HashSet<JobId>) -> ClaimRequest {
+    let is_first = seen.insert(message.job);
+    let request = ClaimRequest::new(message.job, message.booking, delivery.redelivered && is_first);
     match desk.in_flight.token_of(message.job) {
-        Some(token) if delivery.redelivered => request.holding(token),
+        Some(token) if request.redelivered => request.holding(token),
         _ => request,
     }
 }

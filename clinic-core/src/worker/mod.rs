@@ -8,7 +8,10 @@ mod intake;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::in_flight::InFlight;
@@ -46,15 +49,23 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) {
     let abandon = CancellationToken::new();
     // Should this be dropped on the way, the bookings in flight are left as well.
     let _abandoned = abandon.clone().drop_guard();
-    let consumer = tokio::join!(intake::consume(&desk, room, &shutdown, &abandon), intake::sweep(&desk, &shutdown, &abandon)).0;
+    let working = async { tokio::join!(intake::consume(&desk, room, &shutdown, &abandon), intake::sweep(&desk, &shutdown, &abandon)) };
+    // Counted from the shutdown: taking leave of a broker that hangs is part of it.
+    let ((consumer, ()), drained) = tokio::join!(working, drain_from(&shutdown));
     desk.tasks.close();
-    if timeout(DRAIN, desk.tasks.wait()).await.is_err() {
+    if timeout_at(drained, desk.tasks.wait()).await.is_err() {
         abandon.cancel();
         desk.tasks.wait().await;
         desk.give_back().await;
     }
     // Only now: what is dropped unacknowledged is redelivered, and by now it is free to be claimed.
     drop(consumer);
+}
+
+/// When what is in flight is given up, once shutdown has begun.
+pub(crate) async fn drain_from(shutdown: &CancellationToken) -> Instant {
+    shutdown.cancelled().await;
+    Instant::now() + DRAIN
 }
 
 /// What the tasks of one worker share.

@@ -25,9 +25,13 @@ pub(crate) fn set_broker(depths: &[(Queue, Option<u64>)]) {
     }
 }
 
-/// The store's figures could not be read.
+/// The store's figures could not be read: no number rather than an old one.
 pub(crate) fn store_missing() {
     gauge!("clinic_store_up").set(0.0);
+    gauge!("clinic_oldest_undecided_seconds").set(f64::NAN);
+    gauge!("clinic_store_overdue").set(f64::NAN);
+    gauge!("clinic_store_wal_bytes").set(f64::NAN);
+    gauge!("clinic_store_writer_queue").set(f64::NAN);
 }
 
 /// The process's own figures.

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use metrics::gauge;
 
@@ -20,35 +20,27 @@ impl Purpose {
 
 /// What operators see of the connections.
 #[derive(Debug, Default)]
-pub(super) struct Board {
-    publishing: Lamps,
-    consuming: Lamps,
-}
+pub(super) struct Board(Mutex<Lamps>);
 
+/// Of each connection, by its purpose.
 #[derive(Debug, Default)]
 struct Lamps {
-    connected: AtomicBool,
-    blocked: AtomicBool,
+    connected: [bool; 2],
+    blocked: [bool; 2],
 }
 
 impl Board {
-    const fn lamps(&self, purpose: Purpose) -> &Lamps {
-        match purpose {
-            Purpose::Publishing => &self.publishing,
-            Purpose::Consuming => &self.consuming,
-        }
-    }
-
     /// Connected is who can publish and consume.
     pub(super) fn set_connected(&self, purpose: Purpose, connected: bool) {
-        self.lamps(purpose).connected.store(connected, Ordering::SeqCst);
-        let [one, other] = [&self.publishing, &self.consuming].map(|lamps| lamps.connected.load(Ordering::SeqCst));
-        gauge!("clinic_broker_connected").set(f64::from(u8::from(one && other)));
+        // The gauge is set under the lock: of two connections that come up at once the later one knows of both.
+        let mut lamps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lamps.connected[purpose as usize] = connected;
+        gauge!("clinic_broker_connected").set(f64::from(u8::from(lamps.connected == [true; 2])));
     }
 
     pub(super) fn set_blocked(&self, purpose: Purpose, blocked: bool) {
-        self.lamps(purpose).blocked.store(blocked, Ordering::SeqCst);
-        let [one, other] = [&self.publishing, &self.consuming].map(|lamps| lamps.blocked.load(Ordering::SeqCst));
-        gauge!("clinic_broker_blocked").set(f64::from(u8::from(one || other)));
+        let mut lamps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lamps.blocked[purpose as usize] = blocked;
+        gauge!("clinic_broker_blocked").set(f64::from(u8::from(lamps.blocked != [false; 2])));
     }
 }

@@ -80,9 +80,10 @@ impl RabbitConsumer {
                 Poll::Pending => {}
                 Poll::Ready(Some(Ok(delivery))) => return Poll::Ready(Some(seat.delivery(delivery))),
                 Poll::Ready(None) if self.cancelled => seat.ended = true,
-                Poll::Ready(Some(Err(_)) | None) => {
+                Poll::Ready(ended) => {
                     self.over = true;
-                    self.session.fail("the broker ended a consumer");
+                    let why = ended.and_then(Result::err).map_or_else(String::new, |error| format!(": {error}"));
+                    self.session.fail(format!("the broker ended a consumer{why}"));
                     return Poll::Ready(None);
                 }
             }

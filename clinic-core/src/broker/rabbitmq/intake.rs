@@ -70,12 +70,11 @@ impl Intake {
         self.going.wait().await;
         let opened = RabbitConsumer::open(&self.session, self.going.clone(), self.names.queue(queue), prefetch).await;
         // Most likely the queue is gone: a new session declares it.
-        opened.inspect_err(|_| self.session.fail("a queue could not be consumed"))
+        opened.inspect_err(|error| self.session.fail(error.in_full()))
     }
 
     pub(super) async fn listen(&self) -> Result<RabbitListener, LinkError> {
-        let opened = RabbitListener::open(&self.session, &self.names).await;
-        opened.inspect_err(|_| self.session.fail("the news could not be listened to"))
+        RabbitListener::open(&self.session, &self.names).await
     }
 
     /// Messages ready in a queue.

@@ -61,8 +61,7 @@ impl<S: Side> Link<S> {
                 Some(Err(error)) => complaint.make(S::PURPOSE, url, &error),
                 Some(Ok(side)) => {
                     let (session, begun) = (Arc::clone(side.session()), Instant::now());
-                    tracing::info!(broker = %url, connection = S::PURPOSE.as_str(), "connected to RabbitMQ");
-                    complaint = Complaint::default();
+                    complaint.end(S::PURPOSE, url);
                     self.put(Some(Arc::new(side)));
                     board.set_connected(S::PURPOSE, true);
                     let ended = stop.run_until_cancelled(session.watch(S::PURPOSE, &board)).await;
@@ -70,10 +69,11 @@ impl<S: Side> Link<S> {
                     self.put(None);
                     session.close().await;
                     let Some(why) = ended else { return };
-                    tracing::warn!(broker = %url, connection = S::PURPOSE.as_str(), why, "the session with RabbitMQ is over; making another one");
                     if begun.elapsed() >= GOOD {
                         pauses.reset();
+                        complaint = Complaint::default();
                     }
+                    complaint.session(S::PURPOSE, url, &why);
                 }
             }
             if stop.run_until_cancelled(sleep(pauses.next())).await.is_none() {
@@ -108,6 +108,25 @@ impl Complaint {
             tracing::warn!(broker = %url, connection, error = text, "RabbitMQ cannot be used; trying again until it can");
         } else {
             tracing::debug!(broker = %url, connection, error = text, "RabbitMQ still cannot be used");
+        }
+    }
+
+    fn session(&mut self, purpose: Purpose, url: &RabbitUrl, why: &str) {
+        let connection = purpose.as_str();
+        if self.is_new(url, why) {
+            tracing::warn!(broker = %url, connection, why, "the session with RabbitMQ is over; making another one");
+        } else {
+            tracing::debug!(broker = %url, connection, why, "the session with RabbitMQ is over again");
+        }
+    }
+
+    /// It can be used again; whether for long is not known yet.
+    fn end(&mut self, purpose: Purpose, url: &RabbitUrl) {
+        let connection = purpose.as_str();
+        if self.is_new(url, "connected") {
+            tracing::info!(broker = %url, connection, "connected to RabbitMQ");
+        } else {
+            tracing::debug!(broker = %url, connection, "connected to RabbitMQ again");
         }
     }
 

@@ -38,18 +38,15 @@ pub(super) struct RabbitListener {
 
 impl RabbitListener {
     pub(super) async fn open(session: &Arc<Session>, names: &Names) -> Result<Self, LinkError> {
-        let channel = session.channel().await?;
-        let mut arguments = FieldTable::default();
-        arguments.insert("x-max-length".into(), AMQPValue::LongInt(NEWS));
-        let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-        let declaring = channel.queue_declare("".into(), options, arguments);
-        let queue = within(STEP, "declaring a queue for news", declaring).await?.name().clone();
-        let ear = Ear { channel, queue: queue.clone(), exchange: names.exchange(&NOTIFICATIONS) };
-        ear.bind().await?;
-        // Unacknowledged, so taken off lapin's hands at once: its buffer has no bound.
-        let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
-        let consuming = ear.channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        let deliveries = within(STEP, "consuming news", consuming).await?;
+        let ear = Ear { channel: session.channel().await?, queue: names.news(), exchange: names.exchange(&NOTIFICATIONS) };
+        // News are a hint: what goes wrong here is no fault of the session that others consume by.
+        let deliveries = match ear.open().await {
+            Ok(deliveries) => deliveries,
+            Err(error) => {
+                session.close_channel(&ear.channel).await;
+                return Err(error);
+            }
+        };
         let (heard, news) = mpsc::channel(NEWS as usize);
         session.spawn(ear.hear(Arc::clone(session), deliveries, heard));
         Ok(Self { news })
@@ -64,6 +61,18 @@ struct Ear {
 }
 
 impl Ear {
+    async fn open(&self) -> Result<lapin::Consumer, LinkError> {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(NEWS));
+        let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+        within(STEP, "declaring a queue for news", self.channel.queue_declare(self.queue.clone(), options, arguments)).await?;
+        self.bind().await?;
+        // Unacknowledged, so taken off lapin's hands at once: its buffer has no bound.
+        let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
+        let consuming = self.channel.basic_consume(self.queue.clone(), "".into(), options, FieldTable::default());
+        within(STEP, "consuming news", consuming).await
+    }
+
     async fn bind(&self) -> Result<(), LinkError> {
         let (queue, exchange, key) = (self.queue.clone(), self.exchange.clone(), Queue::Notifications.spec().binding);
         let binding = self.channel.queue_bind(queue, exchange, key.into(), QueueBindOptions::default(), FieldTable::default());
@@ -82,13 +91,11 @@ impl Ear {
                 () = heard.closed() => break,
                 _ = binds.tick() => match self.bind().await {
                     Ok(()) => continue,
-                    Err(_) => break session.fail("the news are cut off"),
+                    Err(_) => break,
                 },
                 delivery = deliveries.next() => delivery,
             };
-            let Some(Ok(delivery)) = delivery else {
-                break session.fail("the broker ended a listener");
-            };
+            let Some(Ok(delivery)) = delivery else { break };
             // Garbage is the notifiers' to deal with, who have a `.dead` queue. What finds no room is missed.
             if let Ok(message) = Message::parse(&delivery.data) {
                 let _ = heard.try_send(message.booking);

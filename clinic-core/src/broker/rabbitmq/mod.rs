@@ -24,7 +24,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use metrics::counter;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use self::{
     board::Board,
@@ -42,12 +45,15 @@ use crate::{
     topology::{Publication, Queue, Route},
 };
 
-/// RabbitMQ behind the port. Dropping it closes its connections.
+/// RabbitMQ behind the port. [`close`](Broker::close) takes leave of it; dropping this closes its connections as well, a little later.
 #[derive(Debug)]
 pub struct RabbitBroker {
     publishing: Arc<Link<Publisher>>,
     consuming: Arc<Link<Intake>>,
-    _stop: DropGuard,
+    /// The supervisors, one a connection.
+    supervisors: TaskTracker,
+    stop: CancellationToken,
+    _dropped: DropGuard,
 }
 
 impl RabbitBroker {
@@ -58,9 +64,11 @@ impl RabbitBroker {
     pub fn new(options: RabbitOptions) -> Result<Self, RabbitUrlError> {
         let (setup, board, stop) = (Arc::new(options.parse()?), Arc::new(Board::default()), CancellationToken::new());
         let (publishing, consuming) = (Arc::new(Link::default()), Arc::new(Link::default()));
-        start(&publishing, &setup, &board, &stop);
-        start(&consuming, &setup, &board, &stop);
-        Ok(Self { publishing, consuming, _stop: stop.drop_guard() })
+        let supervisors = TaskTracker::new();
+        start(&publishing, &setup, &board, &stop, &supervisors);
+        start(&consuming, &setup, &board, &stop, &supervisors);
+        supervisors.close();
+        Ok(Self { publishing, consuming, supervisors, _dropped: stop.clone().drop_guard(), stop })
     }
 
     /// The publishing side, if it takes messages now.
@@ -70,10 +78,16 @@ impl RabbitBroker {
     }
 }
 
-fn start<S: Side>(link: &Arc<Link<S>>, setup: &Arc<options::Setup>, board: &Arc<Board>, stop: &CancellationToken) {
+fn start<S: Side>(
+    link: &Arc<Link<S>>,
+    setup: &Arc<options::Setup>,
+    board: &Arc<Board>,
+    stop: &CancellationToken,
+    supervisors: &TaskTracker,
+) {
     board.set_connected(S::PURPOSE, false);
     // It ends by itself soon after `stop`, having closed its connection.
-    tokio::spawn(Arc::clone(link).supervise(Arc::clone(setup), Arc::clone(board), stop.clone()));
+    supervisors.spawn(Arc::clone(link).supervise(Arc::clone(setup), Arc::clone(board), stop.clone()));
 }
 
 fn unreachable(error: LinkError) -> BrokerError {
@@ -109,6 +123,11 @@ impl Broker for RabbitBroker {
 
     async fn depth(&self, queue: Queue) -> Option<u64> {
         self.consuming.now().ok()?.depth(queue).await
+    }
+
+    async fn close(&self) {
+        self.stop.cancel();
+        self.supervisors.wait().await;
     }
 }
 

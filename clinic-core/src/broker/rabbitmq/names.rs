@@ -1,5 +1,7 @@
 use lapin::types::ShortString;
 
+use uuid::Uuid;
+
 use crate::topology::{Exchange, Queue};
 
 /// The names of exchanges and queues, with the prefix before each.
@@ -25,6 +27,11 @@ impl Names {
 
     pub(super) fn dead(&self, queue: Queue) -> ShortString {
         self.prefixed(queue.spec().dead)
+    }
+
+    /// A queue for one listener.
+    pub(super) fn news(&self) -> ShortString {
+        self.prefixed(&format!("news.{}", Uuid::now_v7()))
     }
 
     fn prefixed(&self, name: &str) -> ShortString {

@@ -177,7 +177,7 @@ impl Owner {
     }
 
     /// Answers for everything that is ready; says what is wrong with the session, if anything is.
-    fn settle(&mut self, first: Fate) -> Result<(), &'static str> {
+    fn settle(&mut self, first: Fate) -> Result<(), String> {
         let mut ready = vec![first];
         while let Some(Some(fate)) = self.on_their_way.next().now_or_never() {
             ready.push(fate);
@@ -188,19 +188,19 @@ impl Owner {
             matches!(fate.confirmation, Some(Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) | Confirmation::NotRequested)))
         };
         if ready.iter().any(returned) {
-            return Err("a message found no queue");
+            return Err("a message found no queue".to_owned());
         }
         for Fate { done, confirmation } in ready {
             let result = match confirmation {
                 Some(Ok(Confirmation::Ack(_))) => Ok(()),
                 Some(Ok(_)) => Err(PublishError::Full),
-                Some(Err(_)) => return Err("publishing failed"),
+                Some(Err(error)) => return Err(format!("publishing failed: {error}")),
                 None if self.session.is_blocked() => {
                     self.session.set_stale();
                     Err(PublishError::Unreachable)
                 }
                 // A confirm that comes later must find nobody: it goes with its channel.
-                None => return Err("the broker did not confirm in time"),
+                None => return Err("the broker did not confirm in time".to_owned()),
             };
             // Nobody may be waiting any more.
             let _ = done.send(result);

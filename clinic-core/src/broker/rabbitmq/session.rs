@@ -36,7 +36,7 @@ pub(super) struct Session {
     connection: Connection,
     socket: Socket,
     over: CancellationToken,
-    why: OnceLock<&'static str>,
+    why: OnceLock<String>,
     /// Messages were given up whose confirms may still come: once the broker takes messages again, a fresh channel is due.
     stale: AtomicBool,
     /// What runs for this session, ends with it.
@@ -87,8 +87,8 @@ impl Session {
     }
 
     /// Something is wrong: the session ends, and the supervisor makes another one. The first fault counts.
-    pub(super) fn fail(&self, why: &'static str) {
-        let _ = self.why.set(why);
+    pub(super) fn fail(&self, why: impl Into<String>) {
+        let _ = self.why.set(why.into());
         self.over.cancel();
     }
 
@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Watches over the connection until the session is over; says why.
-    pub(super) async fn watch(&self, purpose: Purpose, board: &Board) -> &'static str {
+    pub(super) async fn watch(&self, purpose: Purpose, board: &Board) -> String {
         let mut events = Box::pin(self.connection.events_listener());
         let mut looks = tokio::time::interval(LOOK);
         while !self.is_over() {
@@ -138,7 +138,7 @@ impl Session {
             }
         }
         board.set_blocked(purpose, false);
-        self.why.get().copied().unwrap_or("it was closed")
+        self.why.get().cloned().unwrap_or_else(|| "it was closed".to_owned())
     }
 
     /// Takes leave of the broker if it listens, and ends everything that runs for the session.

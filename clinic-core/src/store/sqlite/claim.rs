@@ -18,7 +18,7 @@ use crate::{
 
 pub(super) fn claim(tx: &Tx<'_>, claimant: &Claimant, request: &ClaimRequest) -> rusqlite::Result<Claim> {
     match Job::find(tx, request.job)? {
-        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request),
+        Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request, Path::Message),
         _ => Ok(Claim::Gone),
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &Claimant, limit: usize) -> r
     for id in ids {
         let Some(job) = Job::find(tx, id)? else { continue };
         let request = ClaimRequest::new(id, job.booking, false);
-        match take(tx, claimant, job, &request)? {
+        match take(tx, claimant, job, &request, Path::Sweep)? {
             Claim::Won(lease) => overdue.leases.push(*lease),
             Claim::Ended(publications) => overdue.publications.extend(publications),
             Claim::Gone | Claim::Held | Claim::Yours | Claim::NotDue(_) => {}
@@ -66,12 +66,19 @@ fn put_off(tx: &Tx<'_>, job: JobId) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+/// How a claim comes about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Message,
+    Sweep,
+}
+
+fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, request: &ClaimRequest, path: Path) -> rusqlite::Result<Claim> {
     let job = match job.busy_until() {
         // An earlier answer to the same request was lost.
         Some(_) if job.token == Some(request.token) => job,
         Some(_) if request.held.is_some() && job.token == request.held => return Ok(Claim::Yours),
-        Some(until) if until > tx.now && !request.redelivered => return Ok(Claim::Held),
+        Some(until) if until > tx.now && !(request.redelivered && job.by_message) => return Ok(Claim::Held),
         Some(_) => match loss::lose(tx, job)? {
             Lost::Ended(publications) => return Ok(Claim::Ended(publications)),
             Lost::Again(job) => job,
@@ -98,8 +105,9 @@ fn take(tx: &Tx<'_>, claimant: &Claimant, job: Job, request: &ClaimRequest) -> r
     let until = tx.now.plus(claimant.lease);
     tx.connection
         .prepare_cached(
-            "UPDATE job SET token = ?2, worker = ?3, lease_until = ?4, next_look = ?4, reserves = max(reserves, ?5) WHERE id = ?1",
+            "UPDATE job SET token = ?2, worker = ?3, lease_until = ?4, next_look = ?4, reserves = max(reserves, ?5), by_message = ?6 \
+             WHERE id = ?1",
         )?
-        .execute(params![job.id, request.token, claimant.worker, until, claimant.reserves])?;
+        .execute(params![job.id, request.token, claimant.worker, until, claimant.reserves, path == Path::Message])?;
     Ok(Claim::Won(Box::new(Lease::new(job.id, job.kind, request.token, job.attempt, until.time(), booking))))
 }

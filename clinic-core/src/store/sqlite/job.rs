@@ -26,6 +26,8 @@ pub(super) struct Job {
     pub(super) token: Option<Token>,
     pub(super) worker: Option<String>,
     pub(super) lease_until: Option<Millis>,
+    /// Whether the lease was won by a message, which comes back when its holder's channel to the broker is gone.
+    pub(super) by_message: bool,
     pub(super) due_at: Millis,
 }
 
@@ -34,7 +36,7 @@ impl Job {
     pub(super) fn find(tx: &Tx<'_>, id: JobId) -> rusqlite::Result<Option<Self>> {
         tx.connection
             .prepare_cached(
-                "SELECT id, kind, booking, event_seq, attempt, losses, reserves, token, worker, lease_until, due_at FROM job WHERE id = ?1",
+                "SELECT id, kind, booking, event_seq, attempt, losses, reserves, token, worker, lease_until, by_message, due_at FROM job WHERE id = ?1",
             )?
             .query_row([id], Self::read)
             .optional()
@@ -59,7 +61,8 @@ impl Job {
             token: row.get(7)?,
             worker: row.get(8)?,
             lease_until: row.get(9)?,
-            due_at: row.get(10)?,
+            by_message: row.get(10)?,
+            due_at: row.get(11)?,
         })
     }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::OpenError;
 
 /// One file a version, from 1.
-const VERSIONS: &[&str] = &[include_str!("schema.sql")];
+const VERSIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema2.sql")];
 
 /// Brings the file to the newest version. Several processes may do so at once: each looks again under the write lock.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
@@ -28,6 +28,18 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_of_the_first_version_is_brought_up_to_date() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(VERSIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        let job = "INSERT INTO job (id, kind, booking, due_at, next_look) VALUES (zeroblob(16), 'decide', zeroblob(16), 0, 0)";
+        connection.execute(job, []).unwrap();
+        migrate(&mut connection, Path::new("here")).unwrap();
+        let by_message: bool = connection.query_row("SELECT by_message FROM job", [], |row| row.get(0)).unwrap();
+        assert!(!by_message);
+    }
 
     #[test]
     fn a_newer_schema_is_refused_and_left_alone() {

@@ -108,7 +108,8 @@ pub(super) fn lose_all(tx: &Tx<'_>) -> rusqlite::Result<usize> {
     for row in &held {
         lose(tx, row)?;
     }
-    // Nor does anybody who was overtaken before still send.
+    // Nor does anybody who was overtaken before still send. (What ended keeps its lease: whatever is later waits for it, a lease at
+    // most; looking for those would read the whole ledger.)
     tx.connection
         .execute("UPDATE notice SET lease_until = NULL WHERE state = 'pending' AND token IS NULL AND lease_until IS NOT NULL", [])?;
     Ok(held.len())

@@ -38,6 +38,7 @@ async fn a_job_is_left_to_its_message_for_its_grace(p: &Practice) {
     );
     assert!(found.publications.is_empty(), "a claim alone has nothing to publish");
     assert!(matches!(p.claim(ticket).await, Claim::Held), "its late message finds it held");
+    assert!(matches!(p.reclaim(ticket).await, Claim::Held), "redelivered too: whoever had the message, it is not who holds the job");
     p.concluded(lease, CONFIRM).await;
     assert!(!p.kinds(ticket.booking).await.contains(&EntryKind::AttemptLost), "a lost message is no lost attempt");
 }

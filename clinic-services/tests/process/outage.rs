@@ -61,7 +61,7 @@ fn worker_and_notifier_do_not_listen_unasked() {
     for (binary, name) in [(WORKER, "clinic-worker"), (NOTIFIER, "clinic-notifier")] {
         let parts = [waiting(binary, None), waiting(binary, None)];
         for part in parts {
-            assert!(part.said.contains(name) && part.said.contains("ready") && part.said.contains("amqp://127.0.0.1:1"), "{}", part.said);
+            assert!(part.said.contains(name) && part.said.contains("started") && part.said.contains("amqp://127.0.0.1:1"), "{}", part.said);
             assert_eq!(part.address, "");
             part.signal("-TERM");
             let (code, log) = part.end(Duration::from_secs(12));

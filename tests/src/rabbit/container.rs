@@ -63,11 +63,13 @@ pub enum RabbitFailed {
 pub(super) struct Access {
     port: u16,
     password: String,
+    /// What runs there: a run with another image wants another broker.
+    image: String,
 }
 
 impl Access {
     fn new() -> Self {
-        Self { port: free_port(), password: Uuid::now_v7().simple().to_string() }
+        Self { port: free_port(), password: Uuid::now_v7().simple().to_string(), image: image() }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -79,14 +81,14 @@ impl Access {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (port, password) = text.split_once(' ')?;
-        Some(Self { port: port.parse().ok()?, password: password.to_owned() })
+        let mut words = text.splitn(3, ' ').map(str::to_owned);
+        Some(Self { port: words.next()?.parse().ok()?, password: words.next()?, image: words.next()? })
     }
 }
 
 impl std::fmt::Display for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.port, self.password)
+        write!(f, "{} {} {}", self.port, self.password, self.image)
     }
 }
 
@@ -111,7 +113,7 @@ pub(super) async fn shared() -> Result<Rabbit, RabbitFailed> {
     let sharing = tokio::task::spawn_blocking(Sharing::enter).await.map_err(std::io::Error::other)??;
     let mut tries = 0;
     loop {
-        let known = sharing.note().and_then(|note| Access::parse(&note)).filter(|_| tries == 0);
+        let known = sharing.note().and_then(|note| Access::parse(&note)).filter(|known| tries == 0 && known.image == image());
         let access = known.clone().unwrap_or_else(Access::new);
         match start(&access, ReuseDirective::Always).await {
             Ok(container) => {
@@ -126,7 +128,7 @@ pub(super) async fn shared() -> Result<Rabbit, RabbitFailed> {
 }
 
 async fn start(access: &Access, reuse: ReuseDirective) -> Result<ContainerAsync<GenericImage>, RabbitFailed> {
-    let (port, image) = (access.port, image());
+    let (port, image) = (access.port, access.image.clone());
     let started = WaitFor::message_on_stdout("Server startup complete");
     let request = generic(&image)
         .with_exposed_port(5672.tcp())
@@ -232,7 +234,7 @@ mod tests {
     fn access_is_read_back() {
         let access = Access::new();
         let read = Access::parse(&access.to_string()).unwrap();
-        assert_eq!((read.port, read.password), (access.port, access.password));
+        assert_eq!((read.port, read.password, read.image), (access.port, access.password, access.image));
         assert!(Access::parse("").is_none() && Access::parse("x y").is_none());
     }
 }

@@ -5,7 +5,7 @@ mod check_health;
 mod error;
 mod signals;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{fmt::Display, io::Write, net::SocketAddr, process::ExitCode, time::Duration};
 
 use clinic_core::clinic::{Clinic, Roles};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -34,8 +34,10 @@ pub fn main(program: Program) -> ExitCode {
     let (cli, effective) = program.read();
     let result = match cli.command {
         None => process(program, &cli.config),
-        Some(Command::CheckConfig(config)) => check(program, &config).map(|()| print!("{effective}")),
-        Some(Command::CheckHealth(serving)) => check_health(&serving).map(|answer| println!("{answer}")).map_err(RunError::from),
+        Some(Command::CheckConfig(config)) => check(program, &config).map(|()| print(&effective)),
+        Some(Command::CheckHealth(serving)) => {
+            check_health(&serving).map(|answer| print(&format_args!("{answer}\n"))).map_err(RunError::from)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +46,11 @@ pub fn main(program: Program) -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+/// To standard output, whose reader may have seen enough.
+fn print(text: &dyn Display) {
+    let _ = write!(std::io::stdout(), "{text}");
 }
 
 /// Whether a program could be started as configured, as far as that can be seen without touching store and broker. What is exposed

@@ -6,7 +6,7 @@ use clap::Args;
 #[non_exhaustive]
 pub struct Calling {
     /// Where the clinic's API is.
-    #[arg(long, env = "CLINIC_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "CLINIC_URL", value_name = "URL", default_value = "http://127.0.0.1:8080", hide_env_values = true)]
     pub url: String,
     /// The API key, without its name.
     #[arg(long, env = "CLINIC_TOKEN", value_name = "KEY", hide_env_values = true)]

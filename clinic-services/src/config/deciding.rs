@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use clap::Args;
 use clinic_core::{retry::RetryPolicy, settings::Settings};
@@ -14,7 +14,7 @@ use super::{
 #[non_exhaustive]
 pub struct Deciding {
     /// Who knows whether a visit can take place: `simulated`, or the http(s) URL of a service.
-    #[arg(long, env = "CLINIC_AVAILABILITY", value_name = "URL", default_value = "simulated", value_parser = availability, hide_env_values = true)]
+    #[arg(long, env = "CLINIC_AVAILABILITY", value_name = "URL", default_value = "simulated", value_parser = AvailabilityUrl::read, hide_env_values = true)]
     pub availability: AvailabilityUrl,
     /// How long one availability check may take.
     #[arg(long, env = "CLINIC_ATTEMPT_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
@@ -67,13 +67,35 @@ pub struct Deciding {
 }
 
 /// Who knows whether a visit can take place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AvailabilityUrl {
     /// The built-in simulation.
     Simulated,
     /// A service at this URL.
     Http(String),
+    /// Neither. It is refused when the settings are checked: clap would show what was written, and a secret in it.
+    Unreadable,
+}
+
+impl AvailabilityUrl {
+    fn read(text: &str) -> Result<Self, Infallible> {
+        let is_served = || {
+            let uri = text.parse::<http::Uri>().ok()?;
+            Some(matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
+        };
+        Ok(match text {
+            "simulated" => Self::Simulated,
+            _ if is_served().unwrap_or_default() => Self::Http(text.to_owned()),
+            _ => Self::Unreadable,
+        })
+    }
+}
+
+impl std::fmt::Debug for AvailabilityUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl std::fmt::Display for AvailabilityUrl {
@@ -81,6 +103,7 @@ impl std::fmt::Display for AvailabilityUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Simulated => f.write_str("simulated"),
+            Self::Unreadable => f.write_str("?"),
             Self::Http(url) => {
                 let uri = url.parse::<http::Uri>().unwrap_or_default();
                 write!(f, "{}://{}", uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default())
@@ -98,6 +121,10 @@ impl Deciding {
         Ok(RetryPolicy::new(self.retries, self.retry_base, self.retry_factor, self.retry_jitter)?)
     }
 
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.availability == AvailabilityUrl::Unreadable { Err(ConfigError::Availability) } else { Ok(()) }
+    }
+
     pub(super) fn apply(&self, settings: &mut Settings) -> Result<(), ConfigError> {
         settings.retry = self.retry()?;
         settings.attempt_timeout = self.attempt_timeout;
@@ -109,19 +136,6 @@ impl Deciding {
         settings.concurrency = self.concurrency;
         settings.pending_per_patient = self.pending_per_patient;
         Ok(())
-    }
-}
-
-fn availability(text: &str) -> Result<AvailabilityUrl, &'static str> {
-    if text == "simulated" {
-        return Ok(AvailabilityUrl::Simulated);
-    }
-    let uri: Option<http::Uri> = text.parse().ok();
-    let served = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-    if served {
-        Ok(AvailabilityUrl::Http(text.to_owned()))
-    } else {
-        Err("write simulated, or a URL such as https://calendar.example.org/check")
     }
 }
 

@@ -40,6 +40,9 @@ pub enum ConfigError {
     /// Nodes with and without encryption.
     #[error("CLINIC_BROKER mixes amqp:// and amqps://: write the same for every node")]
     MixedNodes,
+    /// Availability that is neither the simulation nor a URL.
+    #[error("CLINIC_AVAILABILITY: write simulated, or a URL such as https://calendar.example.org/check")]
+    Availability,
     /// A SQLite URL that is not `sqlite:PATH`.
     #[error("CLINIC_STORE: write sqlite:PATH, such as sqlite:clinic.db or sqlite:/var/lib/clinic/clinic.db; bookings need a file")]
     SqlitePath,

@@ -47,7 +47,7 @@ impl fmt::Display for Exposure {
             Self::Http(address) => write!(f, "CLINIC_LISTEN={address} is reachable from other machines and nothing protects it"),
             Self::PlainAmqp(host) => write!(f, "CLINIC_BROKER reaches {host}, which is not this machine, unencrypted"),
             Self::DefaultPassword(host) => {
-                write!(f, "CLINIC_BROKER logs in to {host}, which is not this machine, with RabbitMQ's default password")
+                write!(f, "CLINIC_BROKER logs in to {host}, which is not this machine, with a default password")
             }
         }
     }

@@ -102,6 +102,7 @@ impl Config {
     pub fn settings(&self, program: Program) -> Result<Settings, ConfigError> {
         self.storing.check()?;
         self.brokering.check(program)?;
+        self.deciding.check()?;
         if let Some(exposure) = self.exposures().into_iter().find(|exposure| !self.serving.allow_insecure.contains(&exposure.allowed_by()))
         {
             return Err(ConfigError::Exposed(exposure));

@@ -106,7 +106,8 @@ impl Program {
     /// Reads the command line and the environment, as `clap` does: it prints help and errors and ends the process.
     #[must_use]
     pub fn read(self) -> (Cli, Effective) {
-        self.understand(self.command().get_matches()).unwrap_or_else(|error| error.exit())
+        let command = self.command().mut_args(unset_where_empty).mut_subcommands(|command| command.mut_args(unset_where_empty));
+        self.understand(command.get_matches()).unwrap_or_else(|error| error.exit())
     }
 
     pub(super) fn understand(self, matches: ArgMatches) -> Result<(Cli, Effective), clap::Error> {
@@ -117,6 +118,18 @@ impl Program {
         };
         Ok((Cli::from_arg_matches(&matches)?, effective))
     }
+}
+
+/// A variable of a setting without a default is not set when it is empty: some environments cannot leave a variable out.
+fn unset_where_empty(arg: Arg) -> Arg {
+    let Some(variable) = arg.get_env().filter(|variable| std::env::var_os(variable).is_some_and(|value| value.is_empty())) else {
+        return arg;
+    };
+    if !arg.get_default_values().is_empty() {
+        return arg;
+    }
+    let help = format!("{} [env: {}=]", arg.get_help().cloned().unwrap_or_default(), variable.to_string_lossy());
+    arg.env(None::<&str>).help(help)
 }
 
 impl std::fmt::Display for Program {

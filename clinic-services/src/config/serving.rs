@@ -16,7 +16,7 @@ pub struct Serving {
     #[arg(long, env = "CLINIC_API_KEYS_FILE", value_name = "PATH")]
     pub api_keys_file: Option<PathBuf>,
     /// What may go unprotected off the loopback interface: `http` (the API without keys), `amqp` (RabbitMQ without TLS or with
-    /// its default password).
+    /// a default password).
     #[arg(long, env = "CLINIC_ALLOW_INSECURE", value_name = "LIST", value_delimiter = ',')]
     pub allow_insecure: Vec<Insecure>,
 }
@@ -27,7 +27,7 @@ pub struct Serving {
 pub enum Insecure {
     /// The API, off loopback, without keys.
     Http,
-    /// RabbitMQ, off loopback, without TLS or with its default password.
+    /// RabbitMQ, off loopback, without TLS or with a default password.
     Amqp,
 }
 

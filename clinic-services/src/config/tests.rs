@@ -82,6 +82,19 @@ fn contradictions_name_the_fix() {
 }
 
 #[test]
+fn an_availability_that_cannot_be_read_is_not_shown() {
+    for url in
+        ["ftp://host", "https://", "", "calendar", "https://key:pa55 word@calendar", "https:key:pa55@calendar", "//key:pa55@calendar"]
+    {
+        let refused = refused(&["--availability", url]);
+        assert!(refused.contains("CLINIC_AVAILABILITY") && !refused.contains("pa55"), "{url}: {refused}");
+    }
+    let config = config(&["--availability", "https://key:pa55@calendar/check?key=pa55"]);
+    assert!(config.settings(Program::Clinic).is_ok());
+    assert!(!format!("{config:?}").contains("pa55"), "{config:?}");
+}
+
+#[test]
 fn bad_values_are_refused_when_read() {
     for flags in [
         ["--sim-approve", "1.5"],
@@ -89,7 +102,6 @@ fn bad_values_are_refused_when_read() {
         ["--listen", "8080"],
         ["--timezone", "Mars/Base"],
         ["--language", "fr"],
-        ["--availability", "ftp://host"],
         ["--grace", "7"],
         ["--log-format", "xml"],
         ["--pending-per-patient", "0"],
@@ -164,6 +176,7 @@ fn plain_amqp_and_default_passwords_off_this_host_need_a_word() {
         ("amqp://clinic:pa55word@127.0.0.1,amqp://clinic:pa55word@10.0.0.7", "10.0.0.7"),
         ("amqps://rabbit", "default password"),
         ("amqps://guest:guest@rabbit", "default password"),
+        ("amqps://clinic:clinic@rabbit", "default password"),
         ("amqps://clinic:pa55word@a,amqps://clinic@b", "logs in to b"),
     ] {
         for other in [&[][..], &["--allow-insecure", "http"]] {

@@ -39,6 +39,7 @@ fn availability(config: &Config) -> Result<Arc<dyn Availability>, RunError> {
         AvailabilityUrl::Simulated => {
             Arc::new(Simulated::new(deciding.sim_delay.0.clone(), deciding.sim_approve, deciding.sim_fail, deciding.sim_seed))
         }
+        AvailabilityUrl::Unreadable => return Err(ConfigError::Availability.into()),
         AvailabilityUrl::Http(url) => Arc::new(HttpAvailability::new(url, deciding.attempt_timeout)?),
     })
 }

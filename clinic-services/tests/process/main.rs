@@ -127,6 +127,47 @@ fn help_shows_flags_variables_and_defaults() {
 }
 
 #[test]
+fn an_empty_variable_of_a_setting_without_a_default_is_not_set() {
+    let empty = |binary: &str, arguments: &[&str]| {
+        let mut command = program(binary, arguments);
+        for variable in ["CLINIC_ALLOW_INSECURE", "CLINIC_API_KEYS_FILE", "CLINIC_PREFIX", "CLINIC_SIM_SEED", "CLINIC_TOKEN"] {
+            command.env(variable, "");
+        }
+        command
+    };
+    let (code, stdout, stderr) = ended(empty(env!("CARGO_BIN_EXE_clinic"), &["check-config"]));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    for variable in ["CLINIC_ALLOW_INSECURE", "CLINIC_API_KEYS_FILE", "CLINIC_SIM_SEED", "CLINIC_TOKEN"] {
+        let line = stdout.lines().find(|line| line.starts_with(variable)).unwrap_or_default();
+        assert!(line.starts_with(&format!("{variable}= ")) && line.ends_with("# not set"), "{stdout}");
+    }
+    let (_, help, _) = ended(empty(env!("CARGO_BIN_EXE_clinic"), &["--help"]));
+    assert!(help.contains("[env: CLINIC_API_KEYS_FILE=]"), "{help}");
+
+    // An empty list allows nothing, and an empty path guards nothing.
+    let mut open = empty(env!("CARGO_BIN_EXE_clinic"), &["check-config"]);
+    open.env("CLINIC_LISTEN", "0.0.0.0:0");
+    let (code, _, stderr) = ended(open);
+    assert!(code == 2 && stderr.contains("CLINIC_ALLOW_INSECURE=http"), "{stderr}");
+
+    // A worker listens nowhere by default; a clinic does, and an empty value does not say where.
+    for (binary, expected) in [(parts::WORKER, 0), (env!("CARGO_BIN_EXE_clinic"), 2)] {
+        let mut command = empty(binary, &["check-config"]);
+        command.env("CLINIC_LISTEN", "").env("CLINIC_BROKER", "amqp://localhost");
+        let (code, _, stderr) = ended(command);
+        assert_eq!(code, expected, "{stderr}");
+    }
+}
+
+#[test]
+fn what_is_printed_may_be_read_in_part() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = clinic(&["check-config"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
 fn check_config_prints_what_is_in_effect() {
     let mut command = clinic(&["check-config", "--lease", "40s"]);
     command.env("CLINIC_SWEEP", "500ms").env("CLINIC_TOKEN", "very-secret-token");

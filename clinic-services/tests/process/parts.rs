@@ -23,9 +23,23 @@ fn help_does_not_show_the_password_that_the_environment_holds() {
     for (binary, _) in PARTS.into_iter().chain([(env!("CARGO_BIN_EXE_clinic"), "clinic")]) {
         let mut command = program(binary, &["--help"]);
         command.env("CLINIC_BROKER", "amqps://clinic:pa55word@rabbit").env("CLINIC_AVAILABILITY", "https://key:pa55word@calendar");
+        command.env("CLINIC_URL", "https://desk:pa55word@clinic");
         let (code, help, _) = ended(command);
         assert_eq!(code, 0);
         assert!(help.contains("CLINIC_BROKER") && !help.contains("pa55word"), "{help}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_without_being_shown() {
+    for (binary, name) in PARTS {
+        for arguments in [&[][..], &["check-config"]] {
+            let mut command = program(binary, arguments);
+            command.env("CLINIC_BROKER", "amqps://clinic:pa55word@rabbit").env("CLINIC_AVAILABILITY", "https://key:pa55 word@calendar");
+            let (code, stdout, stderr) = ended(command);
+            assert_eq!((code, stdout.as_str(), stderr.lines().count()), (2, "", 1), "{stderr}");
+            assert!(stderr.starts_with(&format!("{name}: CLINIC_AVAILABILITY")) && !stderr.contains("pa55"), "{stderr}");
+        }
     }
 }
 

@@ -118,10 +118,11 @@ impl RabbitUrl {
         self.uri.scheme == AMQPScheme::AMQPS
     }
 
-    /// Whether the password is RabbitMQ's own, `guest`, which is also what an address without one stands for.
+    /// Whether the password is one that everybody knows: RabbitMQ's own, `guest`, which is also what an address without one stands
+    /// for, or `clinic`, which the clinic's `docker-compose.yml` has where none is set.
     #[must_use]
     pub fn has_default_password(&self) -> bool {
-        self.uri.authority.userinfo.password == "guest"
+        matches!(self.uri.authority.userinfo.password.as_str(), "guest" | "clinic")
     }
 }
 
@@ -213,11 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn no_password_is_the_default_one() {
-        for credentials in ["", "guest@", "clinic@", "guest:guest@", "clinic:gu%65st@"] {
+    fn passwords_that_everybody_knows_are_known() {
+        for credentials in ["", "guest@", "clinic@", "guest:guest@", "clinic:gu%65st@", "clinic:clinic@", "desk:clinic@"] {
             assert!(one(&format!("amqp://{credentials}rabbit")).has_default_password(), "{credentials}");
         }
-        assert!(!one("amqp://guest:better@rabbit").has_default_password());
+        for credentials in ["guest:better@", "clinic:better@", "clinic:Clinic@"] {
+            assert!(!one(&format!("amqp://{credentials}rabbit")).has_default_password(), "{credentials}");
+        }
     }
 
     #[test]

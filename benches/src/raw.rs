@@ -65,7 +65,14 @@ async fn connect(broker: &str) -> lapin::Result<Connection> {
 
 async fn declare(channel: &Channel, queue: &str) -> lapin::Result<()> {
     let mut arguments = FieldTable::default();
-    for (name, value) in [("x-queue-type", "quorum"), ("x-overflow", "reject-publish")] {
+    let dead = format!("{queue}.dead");
+    for (name, value) in [
+        ("x-queue-type", "quorum"),
+        ("x-overflow", "reject-publish"),
+        ("x-dead-letter-exchange", ""),
+        ("x-dead-letter-routing-key", &dead),
+        ("x-dead-letter-strategy", "at-least-once"),
+    ] {
         arguments.insert(name.into(), AMQPValue::LongString(LongString::from(value)));
     }
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongUInt(DELIVERY_LIMIT));
@@ -96,7 +103,7 @@ async fn consume(channel: &Channel, queue: &str, messages: u64) -> lapin::Result
     let options = BasicConsumeOptions::default();
     let mut deliveries = channel.basic_consume(queue.into(), "limits".into(), options, FieldTable::default()).await?;
     for _ in 0..messages {
-        let Some(delivery) = deliveries.next().await else { break };
+        let delivery = deliveries.next().await.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the deliveries ended early"))?;
         delivery?.ack(BasicAckOptions::default()).await?;
     }
     Ok(())

@@ -120,7 +120,11 @@ impl Load {
         let body = (self.body)(number);
         let key = format!("{}-{number}", self.keys);
         loop {
+            let asked = Instant::now();
             let status = http.try_book(&body, Some(&key), self.answer_within).await.map(|answer| answer.status);
+            if status.is_ok() {
+                tally.slowest = tally.slowest.max(asked.elapsed());
+            }
             let clear = match status {
                 Ok(202) => {
                     tally.accepted += 1;
@@ -182,6 +186,8 @@ pub struct Tally {
     pub unclear: usize,
     /// How long it took.
     pub took: Duration,
+    /// The longest that an answer took.
+    pub slowest: Duration,
 }
 
 impl AddAssign for Tally {
@@ -195,6 +201,7 @@ impl AddAssign for Tally {
         self.unanswered += other.unanswered;
         self.unclear += other.unclear;
         self.took += other.took;
+        self.slowest = self.slowest.max(other.slowest);
     }
 }
 

@@ -128,15 +128,6 @@ impl Cluster {
         seat.process = Some(seat.setup.start());
     }
 
-    /// Starts one more worker and gives its name.
-    pub fn add_worker(&mut self) -> Part {
-        let workers = self.seats.iter().filter(|seat| matches!(seat.part, Part::Worker(_))).count();
-        let part = Part::Worker(workers);
-        let setup = plan::setup_of(&self.base, part);
-        self.seats.push(Seat { part, process: Some(setup.start()), setup });
-        part
-    }
-
     /// Stops a process gracefully.
     ///
     /// # Panics

@@ -78,7 +78,7 @@ impl<'a> Plan<'a> {
 }
 
 /// One process of the clinic that `base` sets.
-pub(super) fn setup_of(base: &Setup, part: Part) -> Setup {
+fn setup_of(base: &Setup, part: Part) -> Setup {
     let binary = match part {
         Part::Api => api_binary(),
         Part::Worker(_) => worker_binary(),

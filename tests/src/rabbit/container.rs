@@ -22,8 +22,6 @@ const IMAGE: &str = "RABBITMQ_IMAGE";
 const DEFAULT_IMAGE: &str = "rabbitmq:4-management";
 /// Where RabbitMQ keeps everything: a volume in the official image, and here.
 const DATA: &str = "/var/lib/rabbitmq";
-/// Labels of our containers; the value says which they are.
-pub(super) const LABEL: &str = "clinic-tests.rabbit";
 /// A start may take so long on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(120);
 /// Ports that are tried: below those that systems give out, so that one stays free while the broker is down.
@@ -80,6 +78,11 @@ impl Access {
         format!("amqp://clinic:{}@{at}/%2f", self.password)
     }
 
+    /// The container's name, known before there is one.
+    fn container(&self) -> String {
+        format!("clinic-tests-{}", self.password)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.splitn(3, ' ').map(str::to_owned);
         Some(Self { port: words.next()?.parse().ok()?, password: words.next()?, image: words.next()? })
@@ -96,9 +99,10 @@ pub(super) async fn own() -> Result<Rabbit, RabbitFailed> {
     let mut tries = 0;
     loop {
         let access = Access::new();
+        // Before the container: whenever this process is killed, somebody is there to remove it.
+        let lifeline = Lifeline::own(&access.container())?;
         match start(&access, ReuseDirective::Never).await {
             Ok(container) => {
-                let lifeline = Lifeline::own(container.id())?;
                 answers(&access).await?;
                 return Ok(Rabbit { container, access, _lifeline: lifeline });
             }
@@ -115,11 +119,11 @@ pub(super) async fn shared() -> Result<Rabbit, RabbitFailed> {
     loop {
         let known = sharing.note().and_then(|note| Access::parse(&note)).filter(|known| tries == 0 && known.image == image());
         let access = known.clone().unwrap_or_else(Access::new);
+        sharing.announce(&access.container(), &access.to_string())?;
         match start(&access, ReuseDirective::Always).await {
             Ok(container) => {
                 answers(&access).await?;
-                let lifeline = sharing.share(container.id(), &access.to_string())?;
-                return Ok(Rabbit { container, access, _lifeline: lifeline });
+                return Ok(Rabbit { container, access, _lifeline: sharing.into_lifeline() });
             }
             Err(RabbitFailed::Start(_)) if tries < TRIES => tries += 1,
             Err(error) => return Err(error),
@@ -136,7 +140,7 @@ async fn start(access: &Access, reuse: ReuseDirective) -> Result<ContainerAsync<
         .with_mapped_port(port, 5672.tcp())
         .with_env_var("RABBITMQ_DEFAULT_USER", "clinic")
         .with_env_var("RABBITMQ_DEFAULT_PASS", &access.password)
-        .with_label(LABEL, &access.password)
+        .with_container_name(access.container())
         .with_startup_timeout(START_WITHIN)
         .with_host_config_modifier(|host| {
             // Nobody from outside of this host has business here.

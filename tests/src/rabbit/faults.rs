@@ -90,12 +90,15 @@ impl Rabbit {
         self.ctl(&["set_vm_memory_high_watermark", if on { "0.00001" } else { "0.6" }]).await;
     }
 
-    /// Closes every connection, as an operator may.
+    /// What it has written to its log so far.
     ///
     /// # Panics
-    /// When it does not do it.
-    pub async fn close_connections(&self) {
-        self.ctl(&["close_all_connections", "by the test"]).await;
+    /// When the engine does not give it.
+    pub async fn log(&self) -> String {
+        let written =
+            async { Ok::<_, TestcontainersError>([self.container.stdout_to_vec().await?, self.container.stderr_to_vec().await?].concat()) };
+        let written = written.await.unwrap_or_else(|error| panic!("its log cannot be read: {error}"));
+        String::from_utf8_lossy(&written).into_owned()
     }
 
     /// Every queue and the messages in it, ready and unacknowledged. Those of quorum queues are some seconds old: use

@@ -1,7 +1,7 @@
 //! Containers that end with those who use them, however these end.
 //!
 //! Whoever uses a container holds a shared lock on a file, which the system lets go of with the process. A keeper, a process
-//! apart, waits for the lock and then removes the container.
+//! apart, waits for the lock and then removes the container. It is started before the container, which it knows by name.
 
 use std::{
     fs::{self, File},
@@ -12,8 +12,8 @@ use std::{
 
 use crate::disk;
 
-/// Removes an own container once its file's lock is free.
-const KEEPER_OF_ONE: &str = r#"flock -x "$1" docker rm -fv "$2"; rm -f "$1""#;
+/// Removes an own container once its file's lock is free. Whoever was killed while the engine made it is gone before it is there.
+const KEEPER_OF_ONE: &str = r#"flock -x "$1" docker rm -fv "$2"; rm -f "$1"; sleep 10; docker rm -fv "$2""#;
 /// Removes the shared container and its note once nobody has used it for a while; the next test may be about to.
 const KEEPER_OF_ALL: &str = r#"
 while sleep 20; do
@@ -67,13 +67,18 @@ impl Sharing {
         Some(note).filter(|note| !note.is_empty())
     }
 
-    /// Leaves a note to those who come later, and lets them in.
-    pub(super) fn share(self, container: &str, note: &str) -> io::Result<Lifeline> {
+    /// Leaves a note to those who come later, and a keeper, before there is such a container.
+    pub(super) fn announce(&self, container: &str, note: &str) -> io::Result<()> {
         if self.note().as_deref() != Some(note) {
             File::create(&self.note_file)?.write_all(note.as_bytes())?;
             keeper(KEEPER_OF_ALL, &[self.use_file.as_os_str(), container.as_ref(), self.note_file.as_os_str()])?;
         }
-        Ok(Lifeline { _held: self.held })
+        Ok(())
+    }
+
+    /// The container runs: lets others in.
+    pub(super) fn into_lifeline(self) -> Lifeline {
+        Lifeline { _held: self.held }
     }
 }
 

@@ -37,7 +37,12 @@ fn visit(patient: &str, doctor: &str, start: DateTime<Utc>) -> Value {
 
 /// How many rows there are of what follows `FROM`.
 fn count(setup: &Setup, what: &str) -> i64 {
+    number(setup, &format!("SELECT count(*) FROM {what}"))
+}
+
+/// A number out of the store.
+fn number(setup: &Setup, sql: &str) -> i64 {
     let store = Connection::open_with_flags(setup.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     store.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
-    store.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
+    store.query_row(sql, [], |row| row.get(0)).unwrap()
 }

@@ -10,7 +10,8 @@ use clinic_tests::{
     size::{figure, is_full, sized},
 };
 
-use super::{bookings, claims, number, settled};
+use super::{bookings, claims, settled};
+use crate::count;
 
 const RATE: f64 = 100.0;
 /// Claims come through the broker so soon after it accepts connections.
@@ -70,5 +71,5 @@ async fn book(cluster: &Cluster, keys: String, bookings: usize) -> Tally {
 }
 
 fn decided(cluster: &Cluster) -> i64 {
-    number(cluster, "SELECT count(*) FROM booking WHERE status <> 'pending'")
+    count(cluster.setup(), "booking WHERE status <> 'pending'")
 }

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod broker_down;
+mod detour;
 mod duplicates;
 mod frozen;
 mod garbage;
@@ -9,19 +10,23 @@ mod healthy;
 mod kills;
 mod network;
 mod outage;
+mod parity;
+mod privacy;
 mod scaling;
 mod wiped;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clinic_tests::{
     checker::Expected,
     cluster::{Cluster, Part},
+    eventually::eventually,
     load::{Load, Tally},
     size::{figure, sized},
 };
-use rusqlite::{Connection, OpenFlags};
 use tokio::task::JoinHandle;
+
+use crate::number;
 
 /// How long a clinic may take to settle what is left; a busy machine is slow, and nothing here measures.
 const SETTLES_WITHIN: Duration = Duration::from_secs(180);
@@ -43,22 +48,21 @@ fn steady(cluster: &Cluster, keys: &str, bookings: usize, rate: f64) -> JoinHand
 /// Waits for the end, and holds everything against the promises: all accepted, nothing lost, all decided, all told.
 #[track_caller]
 fn settled(cluster: Cluster, what: &str, tally: Tally, bookings: usize) -> impl Future<Output = ()> {
+    settled_as(Expected::finished().kills_only(), cluster, what, tally, bookings)
+}
+
+/// The same, where something else is expected.
+#[track_caller]
+fn settled_as(expected: Expected, cluster: Cluster, what: &str, tally: Tally, bookings: usize) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
         assert_eq!((tally.accepted, tally.taken, tally.unclear, tally.other), (bookings, 0, 0, 0), "{caller}: {tally:?}");
         cluster.at_rest(SETTLES_WITHIN).await;
-        let report = cluster.finish(&Expected::finished().kills_only());
+        let report = cluster.finish(&expected);
         figure(&format!("{what}: {report}; {tally:?}"));
         report.assert_clean();
         assert_eq!(report.accepted_seen, bookings, "{caller}");
     }
-}
-
-/// A number out of the store.
-fn number(cluster: &Cluster, sql: &str) -> i64 {
-    let store = Connection::open_with_flags(cluster.setup().store(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    store.busy_timeout(Duration::from_secs(5)).unwrap();
-    store.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 /// The longest time from acceptance to decision so far, of the bookings whose key prefix this is.
@@ -67,7 +71,17 @@ fn longest_wait(cluster: &Cluster, keys: &str) -> Duration {
         "SELECT coalesce(max(timeline.at - booking.created_at), 0) FROM booking JOIN timeline ON timeline.booking = booking.id \
          WHERE timeline.kind IN ('confirmed', 'rejected') AND booking.patient_id LIKE 'PAC-{keys}-%'"
     );
-    Duration::from_millis(number(cluster, &sql).try_into().unwrap())
+    Duration::from_millis(number(cluster.setup(), &sql).try_into().unwrap())
+}
+
+/// The longest time from decision to notice so far, of the same.
+fn longest_silence(cluster: &Cluster, keys: &str) -> Duration {
+    let sql = format!(
+        "SELECT coalesce(max(notice.settled_at - timeline.at), 0) FROM notice JOIN booking ON booking.id = notice.booking \
+         JOIN timeline ON timeline.booking = notice.booking AND timeline.seq = notice.event_seq \
+         WHERE notice.state = 'sent' AND booking.patient_id LIKE 'PAC-{keys}-%'"
+    );
+    Duration::from_millis(number(cluster.setup(), &sql).try_into().unwrap())
 }
 
 /// Claims so far, by the broker or by the sweep, of all workers that run.
@@ -88,9 +102,20 @@ fn percentile(values: &mut [Duration], of: f64) -> Duration {
 
 /// Waits until `seen` bookings were accepted in all.
 async fn accepted(cluster: &Cluster, seen: usize) {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    while cluster.observed().accepted_so_far() < seen {
-        assert!(Instant::now() < deadline, "only {} accepted", cluster.observed().accepted_so_far());
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let what = format!("{seen} bookings accepted");
+    eventually(&what, Duration::from_secs(300), || async { (cluster.observed().accepted_so_far() >= seen).then_some(()) }).await;
+}
+
+/// Cancels every so many-th of the bookings that are accepted as soon as it is confirmed; gives how many that were.
+async fn cancel_every(cluster: &Cluster, nth: usize, bookings: usize) -> usize {
+    let (http, mut cancelled) = (cluster.http(), 0);
+    for seen in (nth..=bookings).step_by(nth) {
+        accepted(cluster, seen).await;
+        let booking = cluster.observed().snapshot().accepted[seen - 1].id;
+        if http.decided(booking).await.text("status") == "confirmed" {
+            http.cancel(booking).await.expect(200);
+            cancelled += 1;
+        }
     }
+    cancelled
 }

@@ -1,11 +1,16 @@
-//! A network between the services and their broker that is cut or passes nothing.
+//! A network between the services and their broker that is cut, slow, or passes nothing.
 
 use std::time::Duration;
 
-use clinic_tests::{cluster::Cluster, eventually::eventually, rabbit::Rabbit, size::sized};
+use clinic_tests::{
+    cluster::Cluster,
+    eventually::eventually,
+    rabbit::Rabbit,
+    size::{figure, sized},
+};
 use rand::RngExt;
 
-use super::{accepted, bookings, claims, settled, steady};
+use super::{SETTLES_WITHIN, accepted, bookings, claims, settled, steady};
 
 async fn cluster(rabbit: &Rabbit) -> Cluster {
     Cluster::over(rabbit).workers(2).set("CLINIC_SIM_DELAY", "0ms..300ms").set("CLINIC_SIM_APPROVE", "0.8").start().await
@@ -25,12 +30,13 @@ async fn the_network_is_cut_ten_times() {
     let driving = steady(&cluster, "cut", bookings(), 100.0);
     for cycle in 0..CYCLES {
         accepted(&cluster, bookings() * (cycle + 1) / (CYCLES + 2)).await;
-        let before = claims(&cluster, "broker").await;
         cluster.network().cut();
         eventually("the end of every connection", Duration::from_secs(5), || async {
             (cluster.network().connections() == 0).then_some(())
         })
         .await;
+        // Only now: what was delivered before the cut may be claimed after it.
+        let before = claims(&cluster, "broker").await;
         let pause = rand::rng().random_range(100..1_000);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         cluster.network().restore();
@@ -56,4 +62,17 @@ async fn the_network_is_frozen() {
     back(&cluster, before).await;
     let tally = driving.await.unwrap();
     settled(cluster, "network frozen", tally, bookings()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_network_is_slow() {
+    let rabbit = Rabbit::shared().await;
+    let cluster = cluster(&rabbit).await;
+    cluster.network().delay(Duration::from_millis(50));
+    let tally = steady(&cluster, "slow", bookings(), 100.0).await.unwrap();
+    cluster.at_rest(SETTLES_WITHIN).await;
+    let (broker, sweep) = (claims(&cluster, "broker").await, claims(&cluster, "sweep").await);
+    figure(&format!("network slow: {broker} claims by the broker, {sweep} by the sweep"));
+    assert!(broker >= 0.9 * (broker + sweep), "{broker} claims by the broker, {sweep} by the sweep");
+    settled(cluster, "network slow", tally, bookings()).await;
 }

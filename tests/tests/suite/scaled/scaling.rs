@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use clinic_tests::{
     cluster::{Cluster, Part},
-    eventually::eventually,
     load::Load,
     rabbit::Rabbit,
     size::{figure, is_full, sized},
 };
 
-use super::{number, settled};
+use super::settled;
+use crate::count;
 
 struct Shape {
     concurrency: usize,
@@ -52,21 +52,18 @@ async fn decided_per_second(rabbit: &Rabbit, workers: usize) -> f64 {
     let plan = Cluster::over(rabbit).workers(workers).set("CLINIC_CONCURRENCY", &concurrency.to_string());
     let cluster = plan.set("CLINIC_SIM_DELAY", delay).set("CLINIC_GRACE", "10m").start().await;
     let tally = Load::new("scaling", 64, bookings).insisting().run(&cluster.http()).await;
-    let decided = || number(&cluster, "SELECT count(*) FROM booking WHERE status <> 'pending'");
+    let decided = || count(cluster.setup(), "booking WHERE status <> 'pending'");
     tokio::time::sleep(warm_up).await;
     let (before, began) = (decided(), Instant::now());
     tokio::time::sleep(counted).await;
     let (after, took) = (decided(), began.elapsed());
-    let left = number(&cluster, "SELECT count(*) FROM booking WHERE status = 'pending'");
+    let left = count(cluster.setup(), "booking WHERE status = 'pending'");
     assert!(left as usize >= concurrency * workers / 2, "the workers ran out of work: {left} left");
     cluster.at_rest(super::SETTLES_WITHIN).await;
     // Each has its share.
     for worker in 0..workers {
         let part = Part::Worker(worker);
-        let claims = eventually("a worker's metrics", Duration::from_secs(10), || async {
-            Some(cluster.metric_of(part, "clinic_claims_total", "broker").await)
-        })
-        .await;
+        let claims = cluster.metric_of(part, "clinic_claims_total", "broker").await;
         assert!(claims >= bookings as f64 / workers as f64 / 2.0, "{part:?} claimed {claims} of {bookings}");
     }
     settled(cluster, &format!("scaling to {workers}"), tally, bookings).await;

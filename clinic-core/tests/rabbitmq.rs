@@ -48,7 +48,10 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 fn is_unreachable(broker: &RabbitBroker) {
     const AT_ONCE: &str = "no session means no wait";
     assert!(matches!(broker.health(), Err(BrokerError::Unreachable(_))));
-    assert!(matches!(broker.publish(&[work(), work()]).now_or_never().expect(AT_ONCE)[..], [Err(PublishError::Unreachable), Err(PublishError::Unreachable)]));
+    assert!(matches!(
+        broker.publish(&[work(), work()]).now_or_never().expect(AT_ONCE)[..],
+        [Err(PublishError::Unreachable), Err(PublishError::Unreachable)]
+    ));
     assert!(matches!(broker.consume(Queue::Bookings, 1).now_or_never().expect(AT_ONCE), Err(BrokerError::Unreachable(_))));
     assert!(matches!(broker.listen().now_or_never().expect(AT_ONCE), Err(BrokerError::Unreachable(_))));
     assert_eq!(broker.depth(Queue::Bookings).now_or_never().expect(AT_ONCE), None);

@@ -44,7 +44,7 @@ pub struct Notifier {
     pub settings: Arc<Settings>,
 }
 
-/// Tells until shutdown; then gives what is being sent [`DRAIN`] and the rest back to the store.
+/// Tells until shutdown; then gives what is being sent [`DRAIN`](crate::worker::DRAIN) and the rest back to the store.
 pub async fn run(notifier: Notifier, shutdown: CancellationToken) {
     let (woken, waking) = mpsc::channel(BATCH * 4);
     let sending = Arc::new(Sending::new(notifier, woken));

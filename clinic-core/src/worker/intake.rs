@@ -148,10 +148,10 @@ async fn claim(desk: &Arc<Desk>, batch: Vec<Taken>, shutdown: &CancellationToken
 fn request(desk: &Desk, message: &Message, delivery: &Delivery, seen: &mut HashSet<JobId>) -> ClaimRequest {
     let is_first = seen.insert(message.job);
     let request = ClaimRequest::new(message.job, message.booking, delivery.redelivered && is_first);
-    match desk.in_flight.token_of(message.job) {
-        Some(token) if request.redelivered => request.holding(token),
-        _ => request,
+    if !request.redelivered {
+        return request;
     }
+    desk.in_flight.token_of(message.job).map_or(request, |token| request.holding(token))
 }
 
 /// Claims overdue jobs straight from the store, as many as there is room for, until shutdown.

@@ -288,21 +288,22 @@ async fn a_broker_that_hangs_keeps_nobody_from_being_told_and_no_clinic_from_sto
     assert!(begun.elapsed() < Duration::from_secs(5), "nothing was in flight");
 }
 
-/// A broker that panics the first two times somebody wants to consume.
-struct Stumbling(EmbeddedBroker, AtomicU32);
+/// A broker that tells what is asked of it: the name of the queue that somebody wants to consume, or `news`.
+struct Overheard<F>(EmbeddedBroker, F);
 
 #[async_trait]
-impl Broker for Stumbling {
+impl<F: Fn(&'static str) + Send + Sync + 'static> Broker for Overheard<F> {
     async fn publish(&self, publications: &[Publication]) -> Vec<Result<(), PublishError>> {
         self.0.publish(publications).await
     }
 
     async fn consume(&self, queue: Queue, prefetch: usize) -> Result<Box<dyn Consumer>, BrokerError> {
-        assert!(self.1.fetch_add(1, Ordering::Relaxed) >= 2, "the broker stumbles");
+        self.1(queue.spec().name);
         self.0.consume(queue, prefetch).await
     }
 
     async fn listen(&self) -> Result<Box<dyn Listener>, BrokerError> {
+        self.1("news");
         self.0.listen().await
     }
 
@@ -318,7 +319,9 @@ impl Broker for Stumbling {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_panics_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let broker: Arc<dyn Broker> = Arc::new(Stumbling(EmbeddedBroker::default(), AtomicU32::new(0)));
+    let consumed = AtomicU32::new(0);
+    let stumble = move |asked| assert!(asked == "news" || consumed.fetch_add(1, Ordering::Relaxed) >= 2, "the broker stumbles");
+    let broker: Arc<dyn Broker> = Arc::new(Overheard(EmbeddedBroker::default(), stumble));
     let clinic = builder(&folder).broker(broker).availability(Yes).channel(Push).start().await.unwrap();
     let id = book(&clinic).await;
     assert_eq!(told(&clinic, id).await.notices[0].state, NoticeState::Sent);

@@ -56,41 +56,6 @@ async fn a_worker_can_be_asked_too_and_hears_of_decisions_from_the_store() {
     worker.shutdown().await.unwrap();
 }
 
-/// Writes down what is asked of it.
-#[derive(Default)]
-struct Watched(EmbeddedBroker, Mutex<BTreeSet<&'static str>>);
-
-impl Watched {
-    fn asked(&self) -> BTreeSet<&'static str> {
-        self.1.lock().unwrap().clone()
-    }
-}
-
-#[async_trait]
-impl Broker for Watched {
-    async fn publish(&self, publications: &[Publication]) -> Vec<Result<(), PublishError>> {
-        self.0.publish(publications).await
-    }
-
-    async fn consume(&self, queue: Queue, prefetch: usize) -> Result<Box<dyn Consumer>, BrokerError> {
-        self.1.lock().unwrap().insert(queue.spec().name);
-        self.0.consume(queue, prefetch).await
-    }
-
-    async fn listen(&self) -> Result<Box<dyn Listener>, BrokerError> {
-        self.1.lock().unwrap().insert("news");
-        self.0.listen().await
-    }
-
-    fn health(&self) -> Result<(), BrokerError> {
-        self.0.health()
-    }
-
-    async fn depth(&self, queue: Queue) -> Option<u64> {
-        self.0.depth(queue).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_asks_of_the_broker_what_its_roles_call_for() {
     for (roles, expected) in [
@@ -101,19 +66,25 @@ async fn a_part_asks_of_the_broker_what_its_roles_call_for() {
         (Roles::ALL, &["booking_queue", "news", "notification_queue"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let broker = Arc::new(Watched::default());
-        let shared: Arc<dyn Broker> = Arc::<Watched>::clone(&broker);
-        let clinic = builder(&folder).broker(shared).roles(roles).availability(Yes).channel(Push).start().await.unwrap();
+        let asked = Arc::new(Mutex::new(BTreeSet::new()));
+        let broker = Overheard(EmbeddedBroker::default(), {
+            let asked = Arc::clone(&asked);
+            move |what| {
+                asked.lock().unwrap().insert(what);
+            }
+        });
+        let broker: Arc<dyn Broker> = Arc::new(broker);
+        let clinic = builder(&folder).broker(broker).roles(roles).availability(Yes).channel(Push).start().await.unwrap();
         // Every part has begun by the time a booking is accepted and read.
         book(&clinic).await;
         let expected: BTreeSet<_> = expected.iter().copied().collect();
         let settled = async {
-            while !broker.asked().is_superset(&expected) {
+            while !asked.lock().unwrap().is_superset(&expected) {
                 sleep(Duration::from_millis(5)).await;
             }
         };
         timeout(SOON, settled).await.expect("asked");
         clinic.shutdown().await.unwrap();
-        assert_eq!(broker.asked(), expected, "{roles:?}");
+        assert_eq!(*asked.lock().unwrap(), expected, "{roles:?}");
     }
 }

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use clinic_core::broker::RabbitUrl;
+use clinic_core::broker::{RabbitOptions, RabbitUrl};
 
 use super::{ConfigError, Exposure, Program};
 
@@ -22,10 +22,7 @@ pub struct Brokering {
 
 impl Brokering {
     pub(super) fn check(&self, program: Program) -> Result<(), ConfigError> {
-        let named = self.prefix.len() <= 64 && self.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if !named {
-            return Err(ConfigError::Prefix);
-        }
+        RabbitOptions::check_prefix(&self.prefix)?;
         if self.url == "embedded" && program != Program::Clinic {
             return Err(ConfigError::EmbeddedBroker(program));
         }

@@ -34,7 +34,7 @@ pub enum ConfigError {
          or run `clinic`, which is all of them in one process"
     )]
     EmbeddedBroker(Program),
-    /// RabbitMQ cannot be reached as configured.
+    /// RabbitMQ cannot be reached, or its names cannot begin, as configured.
     #[error(transparent)]
     Broker(#[from] RabbitUrlError),
     /// Nodes with and without encryption.
@@ -46,9 +46,6 @@ pub enum ConfigError {
     /// A SQLite URL that is not `sqlite:PATH`.
     #[error("CLINIC_STORE: write sqlite:PATH, such as sqlite:clinic.db or sqlite:/var/lib/clinic/clinic.db; bookings need a file")]
     SqlitePath,
-    /// A prefix that cannot begin a queue's name.
-    #[error("CLINIC_PREFIX: use at most 64 letters, digits, dots, hyphens and underscores")]
-    Prefix,
     /// A channel named twice.
     #[error("CLINIC_CHANNELS names {0} twice: name each channel once")]
     ChannelTwice(&'static str),

@@ -58,10 +58,10 @@ impl<S: Side> Link<S> {
         for url in setup.urls.iter().cycle() {
             match stop.run_until_cancelled(open::<S>(&setup, url)).await {
                 None => return,
-                Some(Err(error)) => complaint.make(S::PURPOSE, url, &error),
+                Some(Err(error)) => complaint.unusable(S::PURPOSE, url, &error),
                 Some(Ok(side)) => {
                     let (session, begun) = (Arc::clone(side.session()), Instant::now());
-                    complaint.end(S::PURPOSE, url);
+                    complaint.connected(S::PURPOSE, url);
                     self.put(Some(Arc::new(side)));
                     board.set_connected(S::PURPOSE, true);
                     let ended = stop.run_until_cancelled(session.watch(S::PURPOSE, &board)).await;
@@ -73,7 +73,7 @@ impl<S: Side> Link<S> {
                         pauses.reset();
                         complaint = Complaint::default();
                     }
-                    complaint.session(S::PURPOSE, url, &why);
+                    complaint.over(S::PURPOSE, url, &why);
                 }
             }
             if stop.run_until_cancelled(sleep(pauses.next())).await.is_none() {
@@ -102,7 +102,7 @@ struct Complaint {
 }
 
 impl Complaint {
-    fn make(&mut self, purpose: Purpose, url: &RabbitUrl, error: &LinkError) {
+    fn unusable(&mut self, purpose: Purpose, url: &RabbitUrl, error: &LinkError) {
         let (text, connection) = (error.in_full(), purpose.as_str());
         if self.is_new(url, &text) {
             tracing::warn!(broker = %url, connection, error = text, "RabbitMQ cannot be used; trying again until it can");
@@ -111,7 +111,7 @@ impl Complaint {
         }
     }
 
-    fn session(&mut self, purpose: Purpose, url: &RabbitUrl, why: &str) {
+    fn over(&mut self, purpose: Purpose, url: &RabbitUrl, why: &str) {
         let connection = purpose.as_str();
         if self.is_new(url, why) {
             tracing::warn!(broker = %url, connection, why, "the session with RabbitMQ is over; making another one");
@@ -121,7 +121,7 @@ impl Complaint {
     }
 
     /// It can be used again; whether for long is not known yet.
-    fn end(&mut self, purpose: Purpose, url: &RabbitUrl) {
+    fn connected(&mut self, purpose: Purpose, url: &RabbitUrl) {
         let connection = purpose.as_str();
         if self.is_new(url, "connected") {
             tracing::info!(broker = %url, connection, "connected to RabbitMQ");

@@ -33,11 +33,17 @@ impl RabbitOptions {
         self
     }
 
-    pub(super) fn parse(self) -> Result<Setup, RabbitUrlError> {
+    /// Whether names may begin so.
+    ///
+    /// # Errors
+    /// [`RabbitUrlError::Prefix`] says what they may begin with.
+    pub fn check_prefix(prefix: &str) -> Result<(), RabbitUrlError> {
         let nameable = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if self.prefix.len() > 64 || !self.prefix.bytes().all(nameable) {
-            return Err(RabbitUrlError::Prefix);
-        }
+        if prefix.len() <= 64 && prefix.bytes().all(nameable) { Ok(()) } else { Err(RabbitUrlError::Prefix) }
+    }
+
+    pub(super) fn parse(self) -> Result<Setup, RabbitUrlError> {
+        Self::check_prefix(&self.prefix)?;
         Ok(Setup { urls: RabbitUrl::parse_list(&self.urls)?, prefix: self.prefix, name: self.name })
     }
 }

@@ -46,7 +46,7 @@ pub enum RabbitUrlError {
         source: io::Error,
     },
     /// The prefix cannot be part of a name.
-    #[error("CLINIC_PREFIX may have at most 64 letters, digits, dots, dashes and underscores")]
+    #[error("CLINIC_PREFIX: use at most 64 letters, digits, dots, hyphens and underscores")]
     Prefix,
 }
 

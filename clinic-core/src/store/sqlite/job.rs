@@ -36,7 +36,8 @@ impl Job {
     pub(super) fn find(tx: &Tx<'_>, id: JobId) -> rusqlite::Result<Option<Self>> {
         tx.connection
             .prepare_cached(
-                "SELECT id, kind, booking, event_seq, attempt, losses, reserves, token, worker, lease_until, by_message, due_at FROM job WHERE id = ?1",
+                "SELECT id, kind, booking, event_seq, attempt, losses, reserves, token, worker, lease_until, by_message, due_at \
+                 FROM job WHERE id = ?1",
             )?
             .query_row([id], Self::read)
             .optional()

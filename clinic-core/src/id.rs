@@ -73,6 +73,10 @@ id! {
     NoticeId
 }
 id! {
+    /// Names one place that webhooks go to.
+    EndpointId
+}
+id! {
     /// Fences one attempt: whoever holds the job's current token may settle it, nobody else.
     Token
 }

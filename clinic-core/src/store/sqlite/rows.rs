@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     booking::{Appointment, Booking, Contact, Language, Status},
     decision::Reason,
-    id::{BookingId, JobId, NoticeId, Token},
+    id::{BookingId, EndpointId, JobId, NoticeId, Token},
     job::JobKind,
     notification::{EventKind, NoticeState},
     slot::Slot,
@@ -32,7 +32,7 @@ macro_rules! id_column {
         }
     )+};
 }
-id_column!(BookingId, JobId, NoticeId, Token);
+id_column!(BookingId, EndpointId, JobId, NoticeId, Token);
 
 macro_rules! code_column {
     ($($name:ident),+) => {$(

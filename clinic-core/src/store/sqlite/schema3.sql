@@ -1,0 +1,24 @@
+-- Version 3. Webhooks, reminders, the desk.
+
+-- Where webhooks go. A removed one stays: its notices name it.
+CREATE TABLE webhook (
+    id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    url           TEXT    NOT NULL,
+    secret        BLOB    NOT NULL,
+    -- The secret before the last rotation, and until when it signs too.
+    former_secret BLOB,
+    former_until  INTEGER,
+    created_at    INTEGER NOT NULL,
+    -- Since when nothing is sent there, and why.
+    disabled_at   INTEGER,
+    disabled_code TEXT,
+    removed_at    INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- When the next reminder of a confirmed booking is due.
+ALTER TABLE booking ADD COLUMN remind_at INTEGER;
+CREATE INDEX booking_remind ON booking (remind_at) WHERE remind_at IS NOT NULL;
+
+-- The desk is read by age and by reason.
+CREATE INDEX dead_letter_at ON dead_letter (at, id);
+CREATE INDEX dead_letter_code ON dead_letter (code, at, id);

@@ -17,6 +17,7 @@ pub mod job;
 pub mod message;
 pub mod topology;
 pub mod notification;
+pub mod reminder;
 pub mod timeline;
 pub mod page;
 pub mod request;

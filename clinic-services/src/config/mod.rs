@@ -32,7 +32,7 @@ pub use self::{
     program::Program,
     serving::{Insecure, Serving},
     storing::Storing,
-    telling::{ChannelName, Telling},
+    telling::{BadReminders, ChannelName, Telling},
 };
 
 /// The clinic's command line.
@@ -112,6 +112,7 @@ impl Config {
         let mut settings = Settings::default();
         self.deciding.apply(&mut settings)?;
         settings.defaults = self.locality.defaults();
+        settings.reminders = self.telling.reminders.clone();
         settings.check()?;
         Ok(settings)
     }

@@ -1,8 +1,8 @@
 """A real SMTP server that writes one JSON line for each mail it takes, and misbehaves as it is told.
 
-mailbox.py accepting | refusing SEED | silent
+mailbox.py PORT accepting | refusing SEED | silent
 
-The first line says its port. Each line on standard input is answered by one, when all before it was written. `refusing` fails each mail up to five times, by a pattern that depends on the seed, the recipient and the
+Port 0 is any; the first line says which. Each line on standard input is answered by one, when all before it was written. `refusing` fails each mail up to five times, by a pattern that depends on the seed, the recipient and the
 Message-ID alone: a 4xx at RCPT or DATA, a connection cut before the mail is taken, and one cut after it was taken, which makes the sender
 repeat it. `silent` takes connections and never says a word.
 """
@@ -129,13 +129,13 @@ def asked():
 
 
 async def main():
-    manner = sys.argv[1]
+    port, manner = int(sys.argv[1]), sys.argv[2]
     if manner == "silent":
-        server = await asyncio.start_server(silence, "127.0.0.1", 0)
+        server = await asyncio.start_server(silence, "127.0.0.1", port)
     else:
-        handler = Handler(sys.argv[2] if manner == "refusing" else None)
+        handler = Handler(sys.argv[3] if manner == "refusing" else None)
         server = await asyncio.get_running_loop().create_server(
-            lambda: SMTP(handler, enable_SMTPUTF8=True, hostname="mailbox.test", ident="mailbox"), "127.0.0.1", 0
+            lambda: SMTP(handler, enable_SMTPUTF8=True, hostname="mailbox.test", ident="mailbox"), "127.0.0.1", port
         )
     asyncio.get_running_loop().add_reader(sys.stdin, asked)
     say(port=server.sockets[0].getsockname()[1])

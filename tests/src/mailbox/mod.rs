@@ -58,9 +58,18 @@ impl Mailbox {
     /// When it does not start: the text says what is missing.
     #[must_use]
     pub fn start(pattern: Pattern) -> Self {
+        Self::start_at(0, pattern)
+    }
+
+    /// Starts one on the port of another that is gone.
+    ///
+    /// # Panics
+    /// When it does not start: the text says what is missing.
+    #[must_use]
+    pub fn start_at(port: u16, pattern: Pattern) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/mailbox/mailbox.py");
         let mut command = Command::new(python());
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(script).arg(port.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
         match pattern {
             Pattern::Accepting => command.arg("accepting"),
             Pattern::Refusing(seed) => command.arg("refusing").arg(seed.to_string()),
@@ -93,6 +102,12 @@ impl Mailbox {
         });
         let port = port.recv_timeout(START_WITHIN).expect("the mailbox says its port: tests/mailbox/make prepares it");
         Self { child, port: u16::try_from(port).expect("a port"), seen, asking: Mutex::new((stdin, answers)), reader: Some(reader) }
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it listens, as the setting `CLINIC_SMTP_URL` wants it.

@@ -49,7 +49,7 @@ pub mod store;
 pub mod broker;
 #[cfg(any(feature = "simulated", feature = "http-availability"))]
 pub mod availability;
-#[cfg(feature = "log-channel")]
+#[cfg(any(feature = "log-channel", feature = "email-channel"))]
 pub mod channel;
 #[cfg(feature = "engine")]
 pub mod clinic;

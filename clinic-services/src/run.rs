@@ -61,7 +61,7 @@ fn print(text: &dyn Display) {
 pub fn check(program: Program, config: &Config) -> Result<(), RunError> {
     builder(program, config)?;
     keys(config)?;
-    for exposure in config.exposures() {
+    for exposure in config.exposures(program) {
         eprintln!("{program}: {}", allowed(&exposure));
     }
     Ok(())
@@ -78,7 +78,7 @@ pub fn process(program: Program, config: &Config) -> Result<(), RunError> {
     for variable in Config::unknown_variables() {
         tracing::warn!("{variable}");
     }
-    for exposure in config.exposures() {
+    for exposure in config.exposures(program) {
         tracing::warn!("{}", allowed(&exposure));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;

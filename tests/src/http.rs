@@ -240,6 +240,37 @@ impl Http {
         self.get(&format!("/bookings?{query}")).await
     }
 
+    /// `POST /webhooks`.
+    pub async fn register_webhook(&self, url: &str) -> Answer {
+        let body = serde_json::json!({ "url": url });
+        self.send(self.request(Method::POST, "/webhooks").json(&body)).await.unwrap_or_else(give_up)
+    }
+
+    /// `GET /webhooks`.
+    pub async fn webhooks(&self) -> Answer {
+        self.get("/webhooks").await
+    }
+
+    /// `GET /webhooks/{id}`.
+    pub async fn webhook(&self, id: Uuid) -> Answer {
+        self.get(&format!("/webhooks/{id}")).await
+    }
+
+    /// `DELETE /webhooks/{id}`.
+    pub async fn remove_webhook(&self, id: Uuid) -> Answer {
+        self.send(self.request(Method::DELETE, &format!("/webhooks/{id}"))).await.unwrap_or_else(give_up)
+    }
+
+    /// `POST /webhooks/{id}/test`.
+    pub async fn test_webhook(&self, id: Uuid) -> Answer {
+        self.send(self.request(Method::POST, &format!("/webhooks/{id}/test"))).await.unwrap_or_else(give_up)
+    }
+
+    /// `POST /webhooks/{id}/secret`: a new one, beside the old one.
+    pub async fn rotate_webhook(&self, id: Uuid) -> Answer {
+        self.send(self.request(Method::POST, &format!("/webhooks/{id}/secret"))).await.unwrap_or_else(give_up)
+    }
+
     /// `GET /health/live`.
     pub async fn live(&self) -> Answer {
         self.get("/health/live").await

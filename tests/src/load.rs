@@ -73,6 +73,17 @@ impl Load {
         self
     }
 
+    /// By patients with an address for mails each ([`mail_of`]).
+    #[must_use]
+    pub fn by_mail(self) -> Self {
+        let (prefix, body) = (self.keys.clone(), self.body.clone());
+        self.bodies(move |number| {
+            let mut request = body(number);
+            request["contact"] = json!({ "email": mail_of(&prefix, number) });
+            request
+        })
+    }
+
     /// At a bounded rate.
     #[must_use]
     pub const fn at_most_per_second(mut self, rate: f64) -> Self {
@@ -226,4 +237,10 @@ pub fn slot_of_its_own(prefix: &str, number: usize) -> Value {
         "doctor_id": format!("DOC-{prefix}-{}", number % 500),
         "datetime": start.to_rfc3339(),
     })
+}
+
+/// The address of the patient of this number.
+#[must_use]
+pub fn mail_of(prefix: &str, number: usize) -> String {
+    format!("pac-{prefix}-{number}@patients.test")
 }

@@ -12,6 +12,7 @@ mod observed;
 mod overlap;
 mod privacy;
 mod reminders;
+mod told;
 #[cfg(test)]
 mod planted;
 
@@ -21,6 +22,7 @@ pub use breach::Breach;
 pub use facts::{Attempt, BookingRow, DeadLetterRow, Facts, FactsError, NoticeRow, TimelineRow, is_at_rest};
 pub use observed::{AcceptedSeen, NoticeLine, Observed, Seen};
 pub use privacy::leaks;
+pub use told::Told;
 
 /// What is demanded of a store, beside what always holds.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Expected {
     pub channels: Vec<String>,
     /// The channel whose lines were received; what its ledger calls sent must be among them.
     pub received: Option<String>,
+    /// Channels leading outside whose arrivals were written down; what their ledger calls sent must be among them.
+    pub watched: Vec<String>,
     /// Whether all work is said to be over: nothing may be undecided, untold or left over.
     pub finished: bool,
     /// Whether the availability check never failed: then nobody is rejected for another reason than `unavailable`.
@@ -49,6 +53,7 @@ impl Expected {
             retries: 3,
             channels: vec!["log".into()],
             received: Some("log".into()),
+            watched: Vec::new(),
             finished: true,
             kills_only: false,
             now_ms: chrono::Utc::now().timestamp_millis(),
@@ -66,6 +71,14 @@ impl Expected {
     #[must_use]
     pub fn kills_only(mut self) -> Self {
         self.kills_only = true;
+        self
+    }
+
+    /// The same, with one more channel, whose arrivals were written down.
+    #[must_use]
+    pub fn watching(mut self, channel: &str) -> Self {
+        self.channels.push(channel.to_owned());
+        self.watched.push(channel.to_owned());
         self
     }
 
@@ -144,6 +157,8 @@ pub fn judge(facts: &Facts, seen: &Seen, expected: &Expected) -> Report {
     reminders::in_time(facts, &mut breaches);
     notices::all_told(facts, seen, expected, &mut breaches);
     notices::told_under_one_id_in_order(facts, seen, &mut breaches);
+    told::under_one_id_in_order(facts, seen, &mut breaches);
+    told::sent_arrived(facts, seen, expected, &mut breaches);
     let distinct: BTreeSet<_> = seen.lines.iter().map(|line| line.id).collect();
     Report {
         breaches,

@@ -4,6 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+use super::Told;
+
 /// A 202 that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedSeen {
@@ -82,6 +84,8 @@ pub struct Seen {
     pub statuses: Vec<(Uuid, String)>,
     /// Every notice received.
     pub lines: Vec<NoticeLine>,
+    /// Everything that arrived on channels leading outside.
+    pub told: Vec<Told>,
     /// Patient ids that are used with one idempotency key each and must not name two bookings.
     pub once: Vec<String>,
     /// Lines on standard output that are no notices.
@@ -119,6 +123,11 @@ impl Observed {
     /// This patient id goes with one idempotency key: it must never name two bookings.
     pub fn once(&self, patient_id: &str) {
         self.lock().once.push(patient_id.to_owned());
+    }
+
+    /// These arrived on channels leading outside, in this order.
+    pub fn told(&self, told: impl IntoIterator<Item = Told>) {
+        self.lock().told.extend(told);
     }
 
     /// How many 202s were seen so far.

@@ -6,11 +6,16 @@ use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{AcceptedSeen, Breach, Expected, Observed, check};
+use super::{AcceptedSeen, Breach, Expected, Observed, Told, check};
 
 const SCHEMA: &str = include_str!("../../../clinic-core/src/store/sqlite/schema.sql");
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
+
+/// The id of the mail of a booking's event.
+const fn mail(booking: u128, seq: i64) -> Uuid {
+    Uuid::from_u128(booking * 1000 + 500 + seq as u128)
+}
 
 /// A store written by hand, and what was seen of it.
 struct Planted {
@@ -104,6 +109,21 @@ impl Planted {
 
     fn told(&self, number: u128, seq: i64, kind: &str, reason: Option<&str>) {
         self.seen.line(&line(notice(number, seq), number, seq, kind, reason));
+    }
+
+    /// An event's ledger row on `email`, which is watched.
+    fn mailed(&mut self, number: u128, seq: i64, state: &str) {
+        let sql = "INSERT INTO notice (booking, event_seq, channel, id, job, state) VALUES (?1, ?2, 'email', ?3, x'00', ?4)";
+        self.store.execute(sql, params![id(number).as_bytes(), seq, mail(number, seq).as_bytes(), state]).unwrap();
+        if self.expected.watched.is_empty() {
+            self.expected = self.expected.clone().watching("email");
+        }
+    }
+
+    /// A mail arrived.
+    fn arrives(&self, notice: Uuid, number: u128, event: &str, content: &str) {
+        let (channel, event) = ("email".into(), Some(event.into()));
+        self.seen.told([Told { channel, id: notice, booking: Some(id(number)), event, seq: None, content: content.into() }]);
     }
 
     fn dead_letter(&self, number: u128, kind: &str, code: &str, notice: Option<Uuid>) {
@@ -481,4 +501,54 @@ fn a_file_that_is_no_store() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "hello").unwrap();
     assert!(check(file.path(), &Observed::default().snapshot(), &Expected::finished()).is_err());
+}
+
+#[test]
+fn a_mail_called_sent_that_never_arrived() {
+    let mut planted = Planted::new();
+    planted.confirmed(1);
+    planted.mailed(1, 3, "sent");
+    planted.finds_one(|breach| matches!(breach, Breach::Untold(..)));
+    planted.arrives(mail(1, 3), 1, "confirmed", "bytes");
+    planted.arrives(mail(1, 3), 1, "confirmed", "bytes");
+    planted.finds(&[]);
+}
+
+#[test]
+fn a_mail_repeated_with_other_bytes() {
+    let mut planted = Planted::new();
+    planted.confirmed(1);
+    planted.mailed(1, 3, "sent");
+    planted.arrives(mail(1, 3), 1, "confirmed", "bytes");
+    planted.arrives(mail(1, 3), 1, "confirmed", "other bytes");
+    planted.finds_one(|breach| matches!(breach, Breach::ToldTwice(..)));
+}
+
+#[test]
+fn a_mail_that_no_ledger_knows_and_one_that_says_something_else() {
+    let mut planted = Planted::new();
+    planted.confirmed(1);
+    planted.mailed(1, 3, "sent");
+    planted.arrives(id(77), 1, "confirmed", "bytes");
+    planted.arrives(mail(1, 3), 1, "cancelled", "bytes");
+    planted.finds(&[
+        Breach::StrayNotice(id(1), format!("{} on email is not in the ledger", id(77))),
+        Breach::StrayNotice(id(1), format!("{} on email does not tell of confirmed", mail(1, 3))),
+    ]);
+}
+
+#[test]
+fn a_confirmation_by_mail_after_the_cancellation() {
+    let mut planted = Planted::new();
+    planted.accept(1);
+    planted.attempt(1, 2, 1);
+    planted.end(1, 3, "confirmed", None, "sent");
+    planted.end(1, 4, "cancelled", None, "sent");
+    planted.mailed(1, 3, "sent");
+    planted.mailed(1, 4, "sent");
+    planted.arrives(mail(1, 3), 1, "confirmed", "a");
+    planted.arrives(mail(1, 4), 1, "cancelled", "b");
+    planted.finds(&[]);
+    planted.arrives(mail(1, 3), 1, "confirmed", "a");
+    planted.finds(&[Breach::OutOfOrder(id(1), "confirmed came after cancelled on email".into())]);
 }

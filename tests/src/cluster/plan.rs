@@ -49,6 +49,13 @@ impl<'a> Plan<'a> {
         self
     }
 
+    /// With several settings of all processes, by their variables.
+    #[must_use]
+    pub fn set_all<'s>(mut self, settings: impl IntoIterator<Item = (&'s str, String)>) -> Self {
+        self.setup = self.setup.set_all(settings);
+        self
+    }
+
     /// Starts everything and waits until all of it has its broker.
     ///
     /// # Panics

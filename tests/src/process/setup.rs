@@ -94,6 +94,12 @@ impl Setup {
         self
     }
 
+    /// With several settings, by their variables.
+    #[must_use]
+    pub fn set_all<'a>(self, settings: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+        settings.into_iter().fold(self, |setup, (variable, value)| setup.set(variable, &value))
+    }
+
     /// With another binary, of a clinic of several processes for instance.
     #[must_use]
     pub fn binary(mut self, binary: PathBuf) -> Self {

@@ -25,6 +25,7 @@ mod starting;
 mod stopping;
 mod store_trouble;
 mod telling;
+mod told;
 
 use chrono::{DateTime, Utc};
 use clinic_tests::process::Setup;

@@ -13,6 +13,7 @@ mod outage;
 mod parity;
 mod privacy;
 mod scaling;
+mod told;
 mod wiped;
 
 use std::time::Duration;

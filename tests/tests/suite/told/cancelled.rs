@@ -1,0 +1,46 @@
+//! A booking cancelled while its confirmation cannot be sent: nobody hears "confirmed" after "cancelled".
+
+use std::time::Duration;
+
+use clinic_tests::{
+    checker::Expected,
+    eventually::eventually,
+    load::{Load, mail_of},
+    mailbox::{Mailbox, Pattern},
+    process::Setup,
+};
+
+use super::mailing;
+use crate::count;
+
+const BOOKINGS: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_hears_of_the_confirmation_after_the_cancellation() {
+    let mailbox = Mailbox::start(Pattern::Accepting);
+    // Slow enough that a cancellation finds the confirmation waiting.
+    let setup = Setup::new().set_all(mailing(&mailbox)).set("CLINIC_MAIL_RETRY_BASE", "1s");
+    let port = mailbox.port();
+    // Nobody takes mails any more.
+    drop(mailbox);
+    let mut clinic = setup.start();
+    let http = clinic.http();
+    let tally = Load::new("overtaken", 4, BOOKINGS).by_mail().run(&http).await;
+    assert_eq!(tally.accepted, BOOKINGS, "{tally:?}");
+    let tried = "notice WHERE tries > 0 AND state = 'pending' AND channel = 'email'";
+    eventually("every confirmation tried", Duration::from_secs(60), || async { (count(&setup, tried) == BOOKINGS as i64).then_some(()) })
+        .await;
+    for booking in setup.observed().snapshot().accepted {
+        http.cancel(booking.id).await.expect(200);
+    }
+    let mailbox = Mailbox::start_at(port, Pattern::Accepting);
+    setup.at_rest(Duration::from_secs(120)).await;
+    assert!(clinic.terminate().success());
+    for number in 0..BOOKINGS {
+        let mails = mailbox.mails_to(&mail_of("overtaken", number));
+        let methods: Vec<_> = mails.iter().map(|mail| mail.invitation.as_ref().map(|invitation| invitation.method.as_str())).collect();
+        assert_eq!(methods, [Some("CANCEL")], "{mails:?}");
+    }
+    setup.observed().told(mailbox.told());
+    setup.check(&Expected::finished().kills_only().watching("email")).assert_clean();
+}

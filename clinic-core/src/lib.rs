@@ -17,6 +17,7 @@ pub mod job;
 pub mod message;
 pub mod topology;
 pub mod notification;
+pub mod reminder;
 pub mod timeline;
 pub mod page;
 pub mod request;
@@ -50,7 +51,7 @@ pub mod store;
 pub mod broker;
 #[cfg(any(feature = "simulated", feature = "http-availability"))]
 pub mod availability;
-#[cfg(feature = "log-channel")]
+#[cfg(any(feature = "log-channel", feature = "email-channel"))]
 pub mod channel;
 #[cfg(feature = "engine")]
 pub mod clinic;

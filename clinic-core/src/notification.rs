@@ -40,6 +40,8 @@ codes! {
 
 /// The code of a notice that a later event of its booking overtook.
 pub const SUPERSEDED: &str = "superseded";
+/// The code of a reminder that could not be sent before its visit began.
+pub const TOO_LATE: &str = "too_late";
 
 /// An event of a booking that is to be told. Never changes once stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -60,6 +60,12 @@ impl RetryPolicy {
         policy.check().map(|()| policy)
     }
 
+    /// For sends to patients: each pause four times the one before, up to an hour, +-20 %.
+    #[must_use]
+    pub const fn for_notices(retries: u32, base: Duration) -> Self {
+        Self { retries, base, factor: 4.0, jitter: 0.2, max: Duration::from_secs(3600) }
+    }
+
     /// Whether its numbers are in bounds, however they were set.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::{
     booking::Language,
+    reminder::Reminders,
     request::Defaults,
     retry::{RetryPolicy, RetryPolicyError},
 };
@@ -47,6 +48,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// How many undecided bookings one `patient_id` may have.
     pub pending_per_patient: u32,
+    /// How long before a confirmed visit its patient is reminded.
+    pub reminders: Reminders,
     /// The clinic's zone and language.
     pub defaults: Defaults,
 }
@@ -64,6 +67,7 @@ impl Default for Settings {
             horizon: Duration::from_secs(365 * 24 * 3600),
             concurrency: 10_000,
             pending_per_patient: 20,
+            reminders: Reminders::default(),
             defaults: Defaults::new(chrono_tz::UTC, Language::Spanish),
         }
     }

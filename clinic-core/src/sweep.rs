@@ -1,4 +1,4 @@
-//! The sweep that every process makes: bookings past their deadline are rejected, whoever is alive to do it.
+//! The sweep that every process makes: bookings past their deadline are rejected and patients are reminded, whoever is alive to do it.
 //!
 //! Overdue jobs and notices are swept by those who have room for them: the worker and the notifier.
 
@@ -15,10 +15,10 @@ use crate::{
     topology::{Publication, Route},
 };
 
-/// Bookings rejected in one write.
+/// Bookings rejected, or reminded of, in one write.
 const BATCH: usize = 500;
 
-/// Applies deadlines every `period`, until shutdown.
+/// Applies deadlines and makes reminders every `period`, until shutdown.
 pub async fn run(store: Arc<dyn Store>, relay: Relay, period: Duration, shutdown: CancellationToken) {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -27,20 +27,36 @@ pub async fn run(store: Arc<dyn Store>, relay: Relay, period: Duration, shutdown
             () = shutdown.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        loop {
-            match store.expire(BATCH).await {
-                Ok(publications) => {
-                    let rejected = count_rejected(&publications);
-                    relay.send(&publications);
-                    if rejected < BATCH || shutdown.is_cancelled() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "cannot apply deadlines");
-                    break;
-                }
-            }
+        while apply_deadlines(&*store, &relay).await == BATCH && !shutdown.is_cancelled() {}
+        while remind(&*store, &relay).await == BATCH && !shutdown.is_cancelled() {}
+    }
+}
+
+/// One batch; how many bookings it rejected.
+async fn apply_deadlines(store: &dyn Store, relay: &Relay) -> usize {
+    match store.expire(BATCH).await {
+        Ok(publications) => {
+            relay.send(&publications);
+            count_rejected(&publications)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "cannot apply deadlines");
+            0
+        }
+    }
+}
+
+/// One batch; how many reminders it made.
+async fn remind(store: &dyn Store, relay: &Relay) -> usize {
+    match store.remind(BATCH).await {
+        Ok(publications) => {
+            relay.send(&publications);
+            counter!("clinic_reminders_total").increment(publications.len() as u64);
+            publications.len()
+        }
+        Err(error) => {
+            tracing::debug!(%error, "cannot make reminders");
+            0
         }
     }
 }

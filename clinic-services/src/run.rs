@@ -62,7 +62,7 @@ fn print(text: &dyn Display) {
 pub fn check(program: Program, config: &Config) -> Result<(), RunError> {
     builder(program, config)?;
     keys(config)?;
-    for exposure in config.exposures() {
+    for exposure in config.exposures(program) {
         eprintln!("{program}: {}", allowed(&exposure));
     }
     Ok(())
@@ -79,7 +79,7 @@ pub fn process(program: Program, config: &Config) -> Result<(), RunError> {
     for variable in Config::unknown_variables() {
         tracing::warn!("{variable}");
     }
-    for exposure in config.exposures() {
+    for exposure in config.exposures(program) {
         tracing::warn!("{}", allowed(&exposure));
     }
     files::open_as_many_as_allowed();

@@ -1,7 +1,11 @@
 //! Channels: ways to tell a patient.
 
+#[cfg(feature = "email-channel")]
+mod email;
 #[cfg(feature = "log-channel")]
 mod log;
 
+#[cfg(feature = "email-channel")]
+pub use email::{EmailChannel, EmailError, EmailOptions};
 #[cfg(feature = "log-channel")]
 pub use log::{LogChannel, LogFormat};

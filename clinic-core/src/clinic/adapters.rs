@@ -19,7 +19,7 @@ pub(super) async fn open_store(url: &str, clock: &Arc<dyn Clock>, settings: &Set
     {
         use crate::store::sqlite::{SqliteOptions, SqliteStore};
         let (path, clock) = (std::path::PathBuf::from(path), Arc::clone(clock));
-        let options = SqliteOptions::default().with_grace(settings.grace);
+        let options = SqliteOptions::default().with_grace(settings.grace).with_reminders(settings.reminders.clone());
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, clock, options)).await;
         let store = opened.map_err(|panic| StartError::Store(panic.into()))?.map_err(|error| StartError::Store(error.into()))?;
         Ok(Arc::new(store))

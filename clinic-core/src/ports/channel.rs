@@ -69,6 +69,9 @@ pub enum ChannelError {
     },
 }
 
+/// When a failed send is tried again where nothing else is said: 8 tries over about 3 hours.
+pub const NOTICE_RETRY: RetryPolicy = RetryPolicy::for_notices(7, Duration::from_secs(5));
+
 /// A way to tell a patient.
 #[async_trait]
 pub trait Channel: Send + Sync + 'static {
@@ -93,6 +96,6 @@ pub trait Channel: Send + Sync + 'static {
 
     /// When a failed send is tried again: by default 8 tries over about 3 hours.
     fn retry(&self) -> RetryPolicy {
-        RetryPolicy { retries: 7, base: Duration::from_secs(5), factor: 4.0, jitter: 0.2, max: Duration::from_secs(3600) }
+        NOTICE_RETRY
     }
 }

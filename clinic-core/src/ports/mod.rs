@@ -9,7 +9,7 @@ mod store_progress;
 
 pub use availability::{Availability, AvailabilityError, Request, Verdict};
 pub use broker::{Acker, Broker, BrokerError, Consumer, Delivery, Listener, PublishError};
-pub use channel::{Channel, ChannelError, Receipt};
+pub use channel::{Channel, ChannelError, NOTICE_RETRY, Receipt};
 pub use clock::{Clock, SystemClock};
 pub use store::{
     Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Keyed, NewBooking, NoticeClaimant,

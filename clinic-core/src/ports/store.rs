@@ -413,6 +413,14 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn expire(&self, limit: usize) -> Result<Vec<Publication>, StoreError>;
 
+    /// Makes events to be told of at most `limit` reminders that are due: a confirmed booking has one each of the times before its
+    /// start that the store was opened with, those that lie ahead when it is confirmed. Of several that fell due since the last
+    /// call it tells one; of a visit that has begun none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn remind(&self, limit: usize) -> Result<Vec<Publication>, StoreError>;
+
     /// Claims the notices of tell jobs heard of; an unexpanded job becomes ledger rows first. One list each.
     ///
     /// # Errors

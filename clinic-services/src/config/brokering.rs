@@ -1,9 +1,7 @@
-use std::net::IpAddr;
-
 use clap::Args;
 use clinic_core::broker::{RabbitOptions, RabbitUrl};
 
-use super::{ConfigError, Exposure, Program};
+use super::{ConfigError, Exposure, Program, locality::is_here};
 
 /// What carries the news of jobs.
 #[derive(Args, Clone)]
@@ -57,11 +55,6 @@ impl Brokering {
     }
 }
 
-/// Whether a host is this machine for sure: a name other than localhost may be anywhere.
-fn is_here(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
 impl std::fmt::Display for Brokering {
     /// Hosts and ports alone.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -77,20 +70,5 @@ impl std::fmt::Debug for Brokering {
     /// Shows no password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Brokering").field("url", &format_args!("{self}")).field("prefix", &self.prefix).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn here_is_loopback_alone() {
-        for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert!(is_here(host), "{host}");
-        }
-        for host in ["rabbitmq", "localhost.example.org", "127.0.0.1.example.org", "10.0.0.1", "0.0.0.0", "2001:db8::1", "127.1", ""] {
-            assert!(!is_here(host), "{host}");
-        }
     }
 }

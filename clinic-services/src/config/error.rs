@@ -1,4 +1,4 @@
-use clinic_core::{broker::RabbitUrlError, retry::RetryPolicyError, settings::SettingsError};
+use clinic_core::{broker::RabbitUrlError, channel::EmailError, retry::RetryPolicyError, settings::SettingsError};
 use thiserror::Error;
 
 use super::{ChannelName, Exposure, Program};
@@ -49,6 +49,15 @@ pub enum ConfigError {
     /// A channel named twice.
     #[error("CLINIC_CHANNELS names {0} twice: name each channel once")]
     ChannelTwice(&'static str),
+    /// Mail is to be sent, and something is missing for it.
+    #[error("CLINIC_CHANNELS names email: set {0}")]
+    MailIncomplete(&'static str),
+    /// The mail server or the sender cannot be read.
+    #[error("CLINIC_SMTP_URL or CLINIC_MAIL_FROM: {0}")]
+    Mail(#[from] EmailError),
+    /// No mail can be sent in no time.
+    #[error("CLINIC_MAIL_TIMEOUT must be longer than zero")]
+    MailTimeout,
     /// A log filter that cannot be read.
     #[error("CLINIC_LOG cannot be read: write a level such as info, or a filter such as info,clinic_services=debug")]
     LogFilter(#[source] tracing_subscriber::filter::ParseError),
@@ -63,10 +72,10 @@ pub enum ConfigError {
 impl ConfigError {
     pub(crate) const fn no_channel(name: ChannelName) -> Self {
         let what = match name {
-            ChannelName::Email => "e-mail channel (feature `email`)",
-            ChannelName::Webhook => "webhook channel (feature `webhook`)",
+            ChannelName::Email => "e-mail channel (feature `email-channel`)",
+            ChannelName::Webhook => "webhook channel (feature `webhook-channel`)",
             ChannelName::Log => "log channel (feature `log-channel`)",
         };
-        Self::NotBuiltIn { variable: "CLINIC_CHANNELS", what, instead: "log" }
+        Self::NotBuiltIn { variable: "CLINIC_CHANNELS", what, instead: "log,email" }
     }
 }

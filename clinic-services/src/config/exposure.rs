@@ -12,6 +12,8 @@ pub enum Exposure {
     PlainAmqp(String),
     /// Anybody could log in to this host's RabbitMQ.
     DefaultPassword(String),
+    /// Anybody on the way to this host could read patients' mail.
+    PlainSmtp(String),
 }
 
 impl Exposure {
@@ -21,6 +23,7 @@ impl Exposure {
         match self {
             Self::Http(_) => Insecure::Http,
             Self::PlainAmqp(_) | Self::DefaultPassword(_) => Insecure::Amqp,
+            Self::PlainSmtp(_) => Insecure::Smtp,
         }
     }
 
@@ -37,6 +40,9 @@ impl Exposure {
                 "give RabbitMQ and CLINIC_BROKER a user and a password of your own, or set CLINIC_ALLOW_INSECURE=amqp if nobody else \
                  can reach it"
             }
+            Self::PlainSmtp(_) => {
+                "write smtps://, or smtp:// with ?tls=required, or set CLINIC_ALLOW_INSECURE=smtp if nobody else can read that network"
+            }
         }
     }
 }
@@ -46,6 +52,7 @@ impl fmt::Display for Exposure {
         match self {
             Self::Http(address) => write!(f, "CLINIC_LISTEN={address} is reachable from other machines and nothing protects it"),
             Self::PlainAmqp(host) => write!(f, "CLINIC_BROKER reaches {host}, which is not this machine, unencrypted"),
+            Self::PlainSmtp(host) => write!(f, "CLINIC_SMTP_URL sends patients' mail to {host}, which is not this machine, unencrypted"),
             Self::DefaultPassword(host) => {
                 write!(f, "CLINIC_BROKER logs in to {host}, which is not this machine, with a default password")
             }

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use chrono_tz::Tz;
 use clap::Args;
 use clinic_core::{booking::Language, request::Defaults};
@@ -29,4 +31,24 @@ fn timezone(text: &str) -> Result<Tz, &'static str> {
 
 fn language(text: &str) -> Result<Language, &'static str> {
     Language::parse(text).ok_or("write es or en")
+}
+
+/// Whether a host is this machine for sure: a name other than localhost may be anywhere.
+pub(super) fn is_here(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn here_is_loopback_alone() {
+        for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_here(host), "{host}");
+        }
+        for host in ["rabbitmq", "localhost.example.org", "127.0.0.1.example.org", "10.0.0.1", "0.0.0.0", "2001:db8::1", "127.1", ""] {
+            assert!(!is_here(host), "{host}");
+        }
+    }
 }

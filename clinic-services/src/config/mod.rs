@@ -9,6 +9,7 @@ mod error;
 mod exposure;
 mod locality;
 mod logging;
+mod mailing;
 mod program;
 mod serving;
 mod storing;
@@ -17,7 +18,7 @@ mod telling;
 pub mod duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use clinic_core::settings::Settings;
+use clinic_core::{clinic::Roles, settings::Settings};
 
 pub use self::{
     brokering::Brokering,
@@ -29,10 +30,11 @@ pub use self::{
     exposure::Exposure,
     locality::Locality,
     logging::{LogFormat, Logging},
+    mailing::Mailing,
     program::Program,
     serving::{Insecure, Serving},
     storing::Storing,
-    telling::{ChannelName, Telling},
+    telling::{BadReminders, ChannelName, Telling},
 };
 
 /// The clinic's command line.
@@ -83,6 +85,9 @@ pub struct Config {
     /// How patients are told.
     #[command(flatten)]
     pub telling: Telling,
+    /// How mail is sent.
+    #[command(flatten)]
+    pub mailing: Mailing,
     /// Where the clinic is.
     #[command(flatten)]
     pub locality: Locality,
@@ -103,23 +108,34 @@ impl Config {
         self.storing.check()?;
         self.brokering.check(program)?;
         self.deciding.check()?;
-        if let Some(exposure) = self.exposures().into_iter().find(|exposure| !self.serving.allow_insecure.contains(&exposure.allowed_by()))
+        if let Some(exposure) =
+            self.exposures(program).into_iter().find(|exposure| !self.serving.allow_insecure.contains(&exposure.allowed_by()))
         {
             return Err(ConfigError::Exposed(exposure));
         }
         self.telling.check()?;
+        if self.sends_mail(program) {
+            self.mailing.options()?;
+        }
         self.logging.env_filter()?;
         let mut settings = Settings::default();
         self.deciding.apply(&mut settings)?;
         settings.defaults = self.locality.defaults();
+        settings.reminders = self.telling.reminders.clone();
         settings.check()?;
         Ok(settings)
     }
 
-    /// What others on the network could get at; where [`settings`](Self::settings) succeeds, all of it is allowed.
+    /// Whether a program tells patients by e-mail.
+    fn sends_mail(&self, program: Program) -> bool {
+        program.roles().contains(Roles::NOTIFIER) && self.telling.channels.contains(&ChannelName::Email)
+    }
+
+    /// What others on the network could get at by way of a program; where [`settings`](Self::settings) succeeds, all of it is allowed.
     #[must_use]
-    pub fn exposures(&self) -> Vec<Exposure> {
-        self.serving.exposure().into_iter().chain(self.brokering.exposures()).collect()
+    pub fn exposures(&self, program: Program) -> Vec<Exposure> {
+        let mail = self.mailing.exposure().filter(|_| self.sends_mail(program));
+        self.serving.exposure().into_iter().chain(self.brokering.exposures()).chain(mail).collect()
     }
 
     /// `CLINIC_*` variables of this process's environment that no setting reads.

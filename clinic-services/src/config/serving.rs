@@ -16,7 +16,7 @@ pub struct Serving {
     #[arg(long, env = "CLINIC_API_KEYS_FILE", value_name = "PATH")]
     pub api_keys_file: Option<PathBuf>,
     /// What may go unprotected off the loopback interface: `http` (the API without keys), `amqp` (RabbitMQ without TLS or with
-    /// a default password).
+    /// a default password), `smtp` (mail without TLS).
     #[arg(long, env = "CLINIC_ALLOW_INSECURE", value_name = "LIST", value_delimiter = ',')]
     pub allow_insecure: Vec<Insecure>,
 }
@@ -29,6 +29,8 @@ pub enum Insecure {
     Http,
     /// RabbitMQ, off loopback, without TLS or with a default password.
     Amqp,
+    /// A mail server, off loopback, without TLS.
+    Smtp,
 }
 
 impl Insecure {
@@ -38,6 +40,7 @@ impl Insecure {
         match self {
             Self::Http => "http",
             Self::Amqp => "amqp",
+            Self::Smtp => "smtp",
         }
     }
 }

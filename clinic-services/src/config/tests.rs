@@ -62,7 +62,8 @@ fn listening_to_the_world_needs_keys_or_a_word() {
 fn what_is_not_built_in_is_named() {
     assert!(refused(&["--store", "postgres://localhost/clinic"]).contains("no PostgreSQL adapter"));
     assert!(config(&["--availability", "https://calendar.example.org/check"]).settings(Program::Clinic).is_ok());
-    assert!(refused(&["--channels", "log,email"]).contains("no e-mail channel"));
+    assert!(refused(&["--channels", "log,email"]).contains("CLINIC_SMTP_URL"));
+    assert!(refused(&["--channels", "email", "--smtp-url", "smtps://mail"]).contains("CLINIC_MAIL_FROM"));
     assert!(refused(&["--channels", "webhook"]).contains("no webhook channel"));
     assert!(refused(&["--channels", "log,log"]).contains("twice"));
     for store in ["sqlite://clinic.db", "sqlite:", "sqlite::memory:"] {
@@ -189,11 +190,11 @@ fn plain_amqp_and_default_passwords_off_this_host_need_a_word() {
         }
         let allowed = config(&["--broker", broker, "--allow-insecure", "amqp"]);
         assert!(allowed.settings(Program::Clinic).is_ok(), "{broker}");
-        assert!(!allowed.exposures().is_empty(), "{broker}");
+        assert!(!allowed.exposures(Program::Clinic).is_empty(), "{broker}");
     }
     for broker in [ELSEWHERE, "amqp://localhost", "amqp://guest:guest@127.0.0.1"] {
         let open = config(&["--broker", broker, "--allow-insecure", "amqp,http"]);
-        assert_eq!((open.settings(Program::Clinic).is_ok(), open.exposures()), (true, Vec::new()), "{broker}");
+        assert_eq!((open.settings(Program::Clinic).is_ok(), open.exposures(Program::Clinic)), (true, Vec::new()), "{broker}");
     }
 }
 
@@ -234,4 +235,29 @@ fn no_password_is_shown() {
     let config = config(&["--broker", "amqps://clinic:pa55word@a,amqps://clinic:pa55word@b/v"]);
     assert_eq!(config.brokering.to_string(), "amqps://a:5671,amqps://b:5671");
     assert!(!format!("{config:?}").contains("pa55word"), "{config:?}");
+}
+
+const MAIL: [&str; 4] = ["--channels", "log,email", "--mail-from", "Clinic <citas@example.org>"];
+
+#[test]
+fn mail_that_others_could_read_needs_a_word() {
+    let with = |url: &'static str, more: &[&'static str]| [&MAIL[..], &["--smtp-url", url], more].concat();
+    for url in ["smtp://u:pa55@mail", "smtp://10.0.0.7:25", "smtp://mail?tls=opportunistic"] {
+        let refused = refused(&with(url, &[]));
+        assert!(refused.contains("CLINIC_ALLOW_INSECURE=smtp") && !refused.contains("pa55"), "{refused}");
+        let allowed = config(&with(url, &["--allow-insecure", "smtp"]));
+        assert!(allowed.settings(Program::Clinic).is_ok() && !allowed.exposures(Program::Clinic).is_empty(), "{url}");
+        assert!(!format!("{allowed:?}").contains("pa55"), "{allowed:?}");
+        // Who sends no mail has nothing to say about it.
+        let flags = with(url, &["--broker", ELSEWHERE]);
+        for program in [Program::Api, Program::Worker] {
+            assert!(of(program, &flags).settings(program).is_ok(), "{program}");
+        }
+    }
+    for url in ["smtps://u:pa55@mail", "smtp://mail:587?tls=required", "smtp://localhost:1025", "smtp://[::1]:1025"] {
+        let open = config(&with(url, &[]));
+        assert_eq!((open.settings(Program::Clinic).is_ok(), open.exposures(Program::Clinic)), (true, Vec::new()), "{url}");
+    }
+    let refused = refused(&with("smtp://u:pa55@mail/in", &[]));
+    assert!(refused.contains("CLINIC_SMTP_URL") && !refused.contains("pa55"), "{refused}");
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use clinic_core::{
     availability::{HttpAvailability, Simulated},
-    channel::{self, LogChannel},
+    channel::{self, EmailChannel, LogChannel},
     clinic::{Builder, Clinic, Roles},
     ports::{Availability, Channel},
 };
@@ -27,7 +27,7 @@ pub fn builder(program: Program, config: &Config) -> Result<Builder, RunError> {
     }
     if roles.contains(Roles::NOTIFIER) {
         for name in &config.telling.channels {
-            builder = builder.channel_arc(channel(*name, config.logging.format)?);
+            builder = builder.channel_arc(channel(*name, config)?);
         }
     }
     Ok(builder)
@@ -44,15 +44,16 @@ fn availability(config: &Config) -> Result<Arc<dyn Availability>, RunError> {
     })
 }
 
-fn channel(name: ChannelName, format: LogFormat) -> Result<Arc<dyn Channel>, RunError> {
+fn channel(name: ChannelName, config: &Config) -> Result<Arc<dyn Channel>, RunError> {
     match name {
         ChannelName::Log => {
-            let format = match format {
+            let format = match config.logging.format {
                 LogFormat::Text => channel::LogFormat::Text,
                 LogFormat::Json => channel::LogFormat::Json,
             };
             Ok(Arc::new(LogChannel::to_stdout(format).map_err(RunError::Channel)?))
         }
-        ChannelName::Email | ChannelName::Webhook => Err(ConfigError::no_channel(name).into()),
+        ChannelName::Email => Ok(Arc::new(EmailChannel::new(config.mailing.options()?).map_err(ConfigError::from)?)),
+        ChannelName::Webhook => Err(ConfigError::no_channel(name).into()),
     }
 }

@@ -207,6 +207,10 @@ impl Store for Scripted {
         nothing()
     }
 
+    async fn remind(&self, _: usize) -> Result<Vec<Publication>, StoreError> {
+        nothing()
+    }
+
     async fn claim_notices(&self, _: &NoticeClaimant, _: &[ClaimRequest]) -> Result<Vec<Vec<Notice>>, StoreError> {
         nothing()
     }

@@ -36,6 +36,8 @@ pub enum Breach {
     ToldTwice(Uuid, String),
     /// P6: notices of a booking and channel out of event order.
     OutOfOrder(Uuid, String),
+    /// P3: a reminder of a visit that does not take place, or has begun.
+    RemindedAmiss(Uuid, String),
     /// P7: patient data where none belongs: the place, and which of the given strings (by number).
     PatientDataLeak(String, usize),
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Breach {
             Self::StrayNotice(id, what) => write!(f, "P6 stray notice: {id}: {what}"),
             Self::ToldTwice(id, what) => write!(f, "P6 told twice: {id}: {what}"),
             Self::OutOfOrder(id, what) => write!(f, "P6 out of order: {id}: {what}"),
+            Self::RemindedAmiss(id, what) => write!(f, "P3 reminded amiss: {id}: {what}"),
             Self::PatientDataLeak(place, number) => write!(f, "P7 patient data: string {number} in {place}"),
         }
     }

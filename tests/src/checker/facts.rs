@@ -163,6 +163,12 @@ impl Facts {
         let is_end = |entry: &&TimelineRow| matches!(entry.kind.as_str(), "confirmed" | "rejected" | "cancelled");
         self.timeline.get(&booking).into_iter().flatten().filter(is_end)
     }
+
+    /// The entries that are to be told: the ends and the reminders, in order.
+    pub(super) fn events(&self, booking: Uuid) -> impl Iterator<Item = &TimelineRow> {
+        let is_event = |entry: &&TimelineRow| matches!(entry.kind.as_str(), "confirmed" | "rejected" | "cancelled" | "reminder");
+        self.timeline.get(&booking).into_iter().flatten().filter(is_event)
+    }
 }
 
 /// Whether a store is at rest: no booking pending, no notice unsettled, no job left.

@@ -11,6 +11,7 @@ mod notices;
 mod observed;
 mod overlap;
 mod privacy;
+mod reminders;
 #[cfg(test)]
 mod planted;
 
@@ -140,6 +141,7 @@ pub fn judge(facts: &Facts, seen: &Seen, expected: &Expected) -> Report {
     decisions::one_decision(facts, seen, &mut breaches);
     decisions::all_decided(facts, expected, &mut breaches);
     attempts::bounded_and_without_gaps(facts, expected, &mut breaches);
+    reminders::in_time(facts, &mut breaches);
     notices::all_told(facts, seen, expected, &mut breaches);
     notices::told_under_one_id_in_order(facts, seen, &mut breaches);
     let distinct: BTreeSet<_> = seen.lines.iter().map(|line| line.id).collect();

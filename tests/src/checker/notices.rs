@@ -13,9 +13,9 @@ pub(super) fn all_told(facts: &Facts, seen: &Seen, expected: &Expected, breaches
     let arrived: BTreeSet<Uuid> = seen.lines.iter().map(|line| line.id).collect();
     for id in facts.bookings.keys() {
         let ledger = facts.notices.get(id).map_or(&[][..], Vec::as_slice);
-        for end in facts.ends(*id) {
+        for event in facts.events(*id) {
             for channel in &expected.channels {
-                let row = ledger.iter().find(|row| row.event == end.seq && row.channel == *channel);
+                let row = ledger.iter().find(|row| row.event == event.seq && row.channel == *channel);
                 let why = match row {
                     None => "has no row in the ledger",
                     Some(row) => match row.state.as_str() {
@@ -28,7 +28,7 @@ pub(super) fn all_told(facts: &Facts, seen: &Seen, expected: &Expected, breaches
                         _ => "is not settled",
                     },
                 };
-                breaches.push(Breach::Untold(*id, format!("{} on {channel} {why}", end.kind)));
+                breaches.push(Breach::Untold(*id, format!("{} on {channel} {why}", event.kind)));
             }
         }
         for row in ledger.iter().filter(|row| row.state == "failed") {

@@ -397,6 +397,30 @@ fn untold_on_another_channel() {
 }
 
 #[test]
+fn a_reminder_nobody_was_told_of() {
+    let planted = Planted::new();
+    planted.confirmed(1);
+    planted.entry(1, 4, "reminder", None, None);
+    planted.finds(&[Breach::Untold(id(1), "reminder on log has no row in the ledger".into())]);
+}
+
+#[test]
+fn a_reminder_of_a_visit_that_is_over_or_off() {
+    let mut planted = Planted::new();
+    planted.expected.finished = false;
+    planted.confirmed(1);
+    planted.entry(1, 4, "reminder", None, None);
+    planted.run("UPDATE timeline SET at = 30 * 86400000 WHERE kind = 'reminder'");
+    planted.accept(2);
+    planted.end(2, 2, "rejected", Some("unavailable"), "sent");
+    planted.entry(2, 3, "reminder", None, None);
+    planted.finds(&[
+        Breach::RemindedAmiss(id(1), "after the start".into()),
+        Breach::RemindedAmiss(id(2), "of a visit that does not take place".into()),
+    ]);
+}
+
+#[test]
 fn a_notice_nobody_decided() {
     let planted = Planted::new();
     planted.confirmed(1);

@@ -19,6 +19,7 @@ mod own_ports;
 mod privacy;
 mod rabbit_contract;
 mod readme;
+mod reminding;
 mod scaled;
 mod starting;
 mod stopping;

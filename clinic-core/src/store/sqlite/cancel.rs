@@ -25,6 +25,7 @@ pub(super) fn cancel(tx: &Tx<'_>, id: BookingId) -> rusqlite::Result<Cancellatio
         attempt: None,
         reserves: reserved || job.as_ref().is_some_and(|job| job.reserves),
         release_at: job.as_ref().and_then(Job::busy_until).unwrap_or(tx.now).max(tx.now),
+        remind_at: None,
     };
     let publications = ending::step(tx, booking.status, &cancellation)?.unwrap_or_default();
     if let Some(job) = job {

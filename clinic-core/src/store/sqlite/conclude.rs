@@ -6,12 +6,13 @@ use super::{
     ending::{self, Attempted, Step},
     job::Job,
     loss::{self, Lost},
+    remind,
     tx::Tx,
 };
 use crate::{
     booking::Status,
     decision::{AttemptOutcome, Decision},
-    job::JobKind,
+    job::{JobKind, Lease},
     ports::{Concluded, Conclusion, Ending},
     timeline::EntryKind,
 };
@@ -26,7 +27,7 @@ pub(super) fn conclude(tx: &Tx<'_>, conclusion: &Conclusion) -> rusqlite::Result
     };
     let worker = conclusion.worker.as_str();
     match conclusion.ending {
-        Ending::Decided(decision, outcome) => decide(tx, &job, worker, decision, outcome),
+        Ending::Decided(decision, outcome) => decide(tx, &job, lease, worker, decision, outcome),
         Ending::Retry(outcome, pause) => {
             let due = tx.now.plus(pause);
             if job.kind == JobKind::Decide {
@@ -61,7 +62,7 @@ pub(super) fn conclude(tx: &Tx<'_>, conclusion: &Conclusion) -> rusqlite::Result
     }
 }
 
-fn decide(tx: &Tx<'_>, job: &Job, worker: &str, decision: Decision, outcome: AttemptOutcome) -> rusqlite::Result<Concluded> {
+fn decide(tx: &Tx<'_>, job: &Job, lease: &Lease, worker: &str, decision: Decision, outcome: AttemptOutcome) -> rusqlite::Result<Concluded> {
     let decided = Step {
         booking: job.booking,
         to: decision.into(),
@@ -72,6 +73,10 @@ fn decide(tx: &Tx<'_>, job: &Job, worker: &str, decision: Decision, outcome: Att
         attempt: Some(Attempted { attempt: job.attempt, worker, outcome }),
         reserves: job.reserves,
         release_at: tx.now,
+        remind_at: match decision {
+            Decision::Confirmed => remind::next(tx, lease.booking.appointment.slot.start().into()),
+            Decision::Rejected(_) => None,
+        },
     };
     let publications = ending::step(tx, Status::Pending, &decided)?;
     job.settle(tx)?;

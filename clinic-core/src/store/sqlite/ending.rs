@@ -33,6 +33,8 @@ pub(super) struct Step<'a> {
     pub(super) reserves: bool,
     /// Not before then is a reservation released: somebody may still be asking for it.
     pub(super) release_at: Millis,
+    /// When the patient is to be reminded of it.
+    pub(super) remind_at: Option<Millis>,
 }
 
 /// Takes a step: status, timeline entry, tell job, dead letter, release job. `None` when the booking is not `from` any more.
@@ -41,9 +43,18 @@ pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step<'_>) -> rusqlite::Resu
         .connection
         .prepare_cached(
             "UPDATE OR FAIL booking SET status = ?3, reason = ?4, attempts = coalesce(?5, attempts), decided_at = coalesce(decided_at, ?6), \
-             reserves = max(reserves, ?7) WHERE id = ?1 AND status = ?2",
+             reserves = max(reserves, ?7), remind_at = ?8 WHERE id = ?1 AND status = ?2",
         )?
-        .execute(params![step.booking, from, step.to, step.reason, step.attempt.map(|attempt| attempt.attempt), tx.now, step.reserves])?;
+        .execute(params![
+            step.booking,
+            from,
+            step.to,
+            step.reason,
+            step.attempt.map(|attempt| attempt.attempt),
+            tx.now,
+            step.reserves,
+            step.remind_at
+        ])?;
     if changed == 0 {
         return Ok(None);
     }
@@ -80,6 +91,7 @@ pub(super) fn reject(tx: &Tx<'_>, booking: BookingId, job: Option<&Job>, reason:
         attempt: None,
         reserves: job.is_some_and(|job| job.reserves),
         release_at: job.and_then(Job::busy_until).unwrap_or(tx.now).max(tx.now),
+        remind_at: None,
     };
     let publications = step(tx, Status::Pending, &rejection)?;
     if let Some(job) = job {
@@ -174,7 +186,8 @@ pub(super) fn dead_letter(
         .map(drop)
 }
 
-fn tell(tx: &Tx<'_>, booking: BookingId, seq: u32, event: EventKind) -> rusqlite::Result<Publication> {
+/// A job that tells an event.
+pub(super) fn tell(tx: &Tx<'_>, booking: BookingId, seq: u32, event: EventKind) -> rusqlite::Result<Publication> {
     let job = JobId::generate();
     tx.connection
         .prepare_cached("INSERT INTO job (id, kind, booking, event_seq, due_at, next_look) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?

@@ -75,7 +75,7 @@ pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-pub(super) fn open(path: &Path, clock: &dyn Clock, options: SqliteOptions) -> Result<Opened, OpenError> {
+pub(super) fn open(path: &Path, clock: &dyn Clock, options: &SqliteOptions) -> Result<Opened, OpenError> {
     let file = |source| OpenError::File { path: path.to_owned(), source };
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     refuse_network(path)?;
@@ -95,7 +95,7 @@ pub(super) fn open(path: &Path, clock: &dyn Clock, options: SqliteOptions) -> Re
     if alone {
         // Nobody else lives, so every lease in the file belongs to the dead, and no message waits in this process.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-        let lost = loss::void_all(&Tx::new(&transaction, clock.now(), options.grace)).map_err(sqlite)?;
+        let lost = loss::void_all(&Tx::new(&transaction, clock.now(), options)).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
         if lost > 0 {
             tracing::info!(leases = lost, "voided the leases of processes that are gone");

@@ -16,6 +16,7 @@ mod notices;
 mod progress;
 mod read;
 mod reader;
+mod remind;
 mod rows;
 mod turn;
 mod tx;
@@ -39,13 +40,14 @@ use crate::{
         Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Followed, Keyed, NewBooking, NoticeClaimant,
         NoticeResult, NoticeSettled, Overdue, Progress, Record, Store, StoreError, StoreStats,
     },
+    reminder::Reminders,
     request::IdempotencyKey,
     timeline::Entry,
     topology::Publication,
 };
 
 /// How the store runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SqliteOptions {
     /// How long a job made by a write is left to its message before the sweep may pick it up.
@@ -54,19 +56,28 @@ pub struct SqliteOptions {
     pub waiting_accepts: usize,
     /// How long a command may wait for the writer before it is refused.
     pub patience: Duration,
+    /// How long before a confirmed visit its patient is reminded.
+    pub reminders: Reminders,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(30), waiting_accepts: 8192, patience: Duration::from_secs(5) }
+        Self { grace: Duration::from_secs(30), waiting_accepts: 8192, patience: Duration::from_secs(5), reminders: Reminders::default() }
     }
 }
 
 impl SqliteOptions {
     /// The same with another grace.
     #[must_use]
-    pub const fn with_grace(mut self, grace: Duration) -> Self {
+    pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// The same with other reminders.
+    #[must_use]
+    pub fn with_reminders(mut self, reminders: Reminders) -> Self {
+        self.reminders = reminders;
         self
     }
 }
@@ -86,7 +97,7 @@ impl SqliteStore {
     /// [`OpenError`] says what is wrong and what to do.
     pub fn open(path: &Path, clock: Arc<dyn Clock>, options: SqliteOptions) -> Result<Self, OpenError> {
         let path = &file::real(path);
-        let opened = file::open(path, &*clock, options)?;
+        let opened = file::open(path, &*clock, &options)?;
         let readers = Readers::open(path)?;
         Ok(Self { writer: Writer::start(opened, path, clock, options)?, readers })
     }
@@ -150,6 +161,10 @@ impl Store for SqliteStore {
 
     async fn expire(&self, limit: usize) -> Result<Vec<Publication>, StoreError> {
         self.work(move |tx| ending::expire(tx, limit)).await
+    }
+
+    async fn remind(&self, limit: usize) -> Result<Vec<Publication>, StoreError> {
+        self.work(move |tx| remind::remind(tx, limit)).await
     }
 
     async fn claim_notices(&self, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> Result<Vec<Vec<Notice>>, StoreError> {

@@ -11,6 +11,7 @@ use super::{
     ending,
     job::{Job, UNREADABLE_PAUSE},
     ledger::{Row, row_columns},
+    remind,
     rows::{self, Millis},
     tx::Tx,
 };
@@ -291,6 +292,13 @@ fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<
         }
         Err(error) => return Err(error),
     };
+    let event = event(tx, row)?;
+    if let Some(code) = remind::pointless(tx, event.kind, &booking) {
+        row.store(tx)?;
+        row.end(tx, NoticeState::Skipped, 0, Some(code), None)?;
+        wake_later(tx, row)?;
+        return Ok(None);
+    }
     let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));
     if row.stored {
         tx.connection
@@ -301,17 +309,7 @@ fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<
     } else {
         row.insert(tx, Some((token, until)), until)?;
     }
-    Ok(Some(Notice::new(
-        row.id,
-        row.job,
-        token,
-        row.booking,
-        booking.appointment,
-        event(tx, row)?,
-        row.channel.clone(),
-        row.tries,
-        until.time(),
-    )))
+    Ok(Some(Notice::new(row.id, row.job, token, row.booking, booking.appointment, event, row.channel.clone(), row.tries, until.time())))
 }
 
 /// The immutable event that a row tells, from the timeline.

@@ -69,7 +69,7 @@ impl Writer {
             turn,
             connection,
             checkpointer,
-            grace: options.grace,
+            options: options.clone(),
             _process_lock: process_lock,
         };
         let thread = std::thread::Builder::new()
@@ -139,7 +139,7 @@ struct Run {
     turn: Turn,
     connection: Connection,
     checkpointer: Checkpointer,
-    grace: Duration,
+    options: SqliteOptions,
     /// As long as this thread may write, whoever opens the file is not alone.
     _process_lock: File,
 }
@@ -176,7 +176,7 @@ impl Run {
             self.lanes.drain(batch, COMMANDS);
             return Commit::NotDone(error.to_string());
         }
-        let tx = Tx { connection: &self.connection, now: self.clock.now().into(), grace: self.grace };
+        let tx = Tx::new(&self.connection, self.clock.now(), &self.options);
         // Savepoints cost a fifth of a commit, and a command that fails is rare: so they are set only once one has.
         let (mut ran, mut careful) = (0, false);
         while batch.len() < COMMANDS && (ran == 0 || begun.elapsed() < GATHER) {

@@ -14,6 +14,7 @@ mod overdue;
 mod overlap;
 mod practice;
 mod releasing;
+mod reminding;
 mod telling;
 mod timeline;
 mod upkeep;
@@ -26,8 +27,8 @@ use self::practice::Practice;
 use super::{clock::ManualClock, findings::Findings};
 use crate::ports::{Clock, Store};
 
-/// Holds a store against the contract of [`Store`]. `make` gives an empty store that runs by the clock it is handed; it is called
-/// once a check, and each store is closed before the next is made.
+/// Holds a store against the contract of [`Store`]. `make` gives an empty store that runs by the clock it is handed and reminds 24 hours
+/// before a visit; it is called once a check, and each store is closed before the next is made.
 ///
 /// # Panics
 /// At the end, naming every breach.
@@ -44,6 +45,7 @@ pub async fn exercise_store(make: impl AsyncFn(Arc<dyn Clock>) -> Arc<dyn Store>
     cancelling::check(&mut suite).await;
     deadline::check(&mut suite).await;
     releasing::check(&mut suite).await;
+    reminding::check(&mut suite).await;
     telling::check(&mut suite).await;
     order::check(&mut suite).await;
     listing::check(&mut suite).await;

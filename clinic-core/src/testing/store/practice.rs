@@ -229,6 +229,10 @@ impl Practice {
         done("applying deadlines", self.store.expire(limit).await)
     }
 
+    pub(super) async fn remind(&self, limit: usize) -> Vec<Publication> {
+        done("making reminders", self.store.remind(limit).await)
+    }
+
     pub(super) async fn release_if_ended(&self, id: BookingId) -> Vec<Publication> {
         done("releasing", self.store.release_if_ended(id).await)
     }

@@ -1,0 +1,108 @@
+//! E-mail: text, HTML and an invitation, by a mail server (RFC 5321).
+
+mod invitation;
+mod letter;
+mod message;
+mod options;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
+    message::Mailbox,
+    transport::smtp::{self, PoolConfig, response::Response},
+};
+
+pub use self::options::{EmailError, EmailOptions};
+use crate::{
+    notification::Notice,
+    ports::{Channel, ChannelError, Receipt},
+    retry::RetryPolicy,
+};
+
+/// How long a connection is kept for the next mail.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Tells patients by e-mail, in their language and the clinic's time zone, with an invitation for their calendar. Whoever has no
+/// e-mail address is skipped (`no_contact`).
+///
+/// What the server defers (4xx), a broken or refused connection, TLS and logging in that fail may pass: they are the server's or the
+/// operator's to mend. What it refuses for good (5xx), and an address that is none (`bad_address`), go to the dead-letter desk.
+#[derive(Debug)]
+pub struct EmailChannel {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    options: EmailOptions,
+}
+
+impl EmailChannel {
+    /// By the server and from the sender that the options name. Nothing is connected to before the first mail.
+    ///
+    /// # Errors
+    /// [`EmailError::Transport`].
+    pub fn new(options: EmailOptions) -> Result<Self, EmailError> {
+        // One provider of cryptography in the whole program. One that is installed already serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let pool = PoolConfig::new().max_size(u32::try_from(options.concurrency).unwrap_or(u32::MAX)).idle_timeout(IDLE);
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(options.url.as_str())
+            .map_err(EmailError::Transport)?
+            .timeout(Some(options.timeout))
+            .pool_config(pool)
+            .build();
+        Ok(Self { transport, from: options.from.clone(), options })
+    }
+}
+
+#[async_trait]
+impl Channel for EmailChannel {
+    fn name(&self) -> &str {
+        "email"
+    }
+
+    async fn send(&self, notice: &Notice) -> Result<Receipt, ChannelError> {
+        let mail = message::compose(notice, &self.from)?;
+        let answer = self.transport.send(mail).await.map_err(failure)?;
+        Ok(queue_id(&answer).map_or_else(Receipt::none, Receipt::with_reference))
+    }
+
+    fn concurrency(&self) -> usize {
+        self.options.concurrency
+    }
+
+    fn timeout(&self) -> Duration {
+        self.options.timeout
+    }
+
+    fn retry(&self) -> RetryPolicy {
+        self.options.retry
+    }
+}
+
+fn failure(error: smtp::Error) -> ChannelError {
+    let status: Option<u16> = error.status().map(Into::into);
+    let (may_pass, code) = match status {
+        // Logging in: RFC 4954, section 6.
+        Some(432 | 454 | 530 | 534 | 535 | 538) => (true, "smtp_login"),
+        Some(400..=499) => (true, "smtp_deferred"),
+        Some(_) => (false, "smtp_refused"),
+        None if error.is_timeout() => (true, "smtp_timeout"),
+        None if error.is_tls() => (true, "smtp_tls"),
+        // Such as a server without STARTTLS.
+        None if error.is_client() => (true, "smtp_unsupported"),
+        None => (true, "smtp_unreachable"),
+    };
+    let source = error.into();
+    if may_pass { ChannelError::Transient { code, retry_after: None, source } } else { ChannelError::Permanent { code, source } }
+}
+
+/// Under which id the server keeps the mail, where it says so as most do; nothing else of its answer is kept.
+fn queue_id(answer: &Response) -> Option<&str> {
+    let line = answer.first_line()?;
+    let id = line.rsplit_once("queued as ")?.1.split_ascii_whitespace().next()?;
+    let is_id = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    is_id.then_some(id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -145,3 +145,53 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::timeline::EntryKind;
+
+    fn progress(booking: BookingId, seqs: impl Iterator<Item = u32>, told: bool) -> Progress {
+        Progress::new(booking, seqs.map(|seq| Entry::new(seq, DateTime::UNIX_EPOCH, EntryKind::Attempt)).collect(), told)
+    }
+
+    fn seqs(receiver: &mut oneshot::Receiver<Progress>) -> Option<Vec<u32>> {
+        receiver.try_recv().ok().map(|progress| progress.entries.iter().map(|entry| entry.seq).collect())
+    }
+
+    #[test]
+    fn each_is_told_what_it_lacks_and_who_lacks_more_than_was_read_waits() {
+        let (watchers, id) = (Watchers::default(), BookingId::generate());
+        let [mut early, mut late, mut latest] = [1, 2, 4].map(|after| watchers.register(Followed::new(id, after)));
+        assert_eq!(watchers.followed(), [Followed::new(id, 1)]);
+        // Read after 2, when the one that has less was not there yet.
+        tell(&mut watchers.watching(), &progress(id, 3..=4, false), 2);
+        assert_eq!((seqs(&mut early), seqs(&mut late), seqs(&mut latest)), (None, Some(vec![3, 4]), None));
+        tell(&mut watchers.watching(), &progress(id, 2..=4, true), 1);
+        assert_eq!((seqs(&mut early), seqs(&mut latest)), (Some(vec![2, 3, 4]), Some(vec![])));
+        assert!(watchers.watching().is_empty());
+    }
+
+    #[test]
+    fn who_gave_up_is_forgotten() {
+        let (watchers, id) = (Watchers::default(), BookingId::generate());
+        drop(watchers.register(Followed::new(id, 0)));
+        assert!(watchers.followed().is_empty() && watchers.watching().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_follower_gets_no_entry_twice_and_ends_when_all_is_told() {
+        let (waiters, id) = (Arc::new(Waiters::default()), BookingId::generate());
+        let mut follower = Follower::listening(Arc::clone(&waiters), Followed::new(id, 0));
+        follower.take(progress(id, 1..=2, false));
+        let (mut passed, seqs) = (Vec::new(), |entries: Vec<Entry>| entries.iter().map(|entry| entry.seq).collect::<Vec<_>>());
+        passed.push(seqs(follower.next().await.unwrap()));
+        // It listened since before it read: what comes now overlaps.
+        tell(&mut waiters.watchers().watching(), &progress(id, 1..=3, true), 0);
+        passed.push(seqs(follower.next().await.unwrap()));
+        assert_eq!(passed, [vec![1, 2], vec![3]]);
+        assert!(follower.is_over() && follower.next().await.is_none());
+    }
+}

@@ -36,6 +36,8 @@ pub mod relay;
 #[cfg(feature = "engine")]
 pub mod waiters;
 #[cfg(feature = "engine")]
+pub mod watchers;
+#[cfg(feature = "engine")]
 pub mod reception;
 #[cfg(feature = "engine")]
 pub mod worker;

@@ -18,13 +18,14 @@ use crate::{
     job::JobKind,
     message::Message,
     page::Filter,
-    ports::{Acceptance, Broker, Cancellation, Clock, Keyed, NewBooking, Record, Store, StoreError, StoreStats},
+    ports::{Acceptance, Broker, Cancellation, Clock, Followed, Keyed, NewBooking, Record, Store, StoreError, StoreStats},
     relay::Relay,
     request::{self, IdempotencyKey},
     settings::Settings,
     timeline::Entry,
     topology::{Publication, Queue, Route},
     waiters::Waiters,
+    watchers::Follower,
 };
 
 /// How long an unknown outcome is looked up before the caller is told that we cannot know.
@@ -225,6 +226,20 @@ impl Reception {
     /// [`StoreError`].
     pub async fn timeline(&self, id: BookingId) -> Result<Option<Vec<Entry>>, StoreError> {
         self.store.timeline(id).await
+    }
+
+    /// Follows a booking: its timeline after an entry (0 for all of it), and what comes, as it comes. `None` when there is no such booking.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn follow(&self, id: BookingId, after: u32) -> Result<Option<Follower>, StoreError> {
+        let at = Followed::new(id, after);
+        let mut follower = Follower::listening(Arc::clone(&self.waiters), at);
+        let found = self.store.progress(&[at]).await?.pop();
+        Ok(found.map(|progress| {
+            follower.take(progress);
+            follower
+        }))
     }
 
     /// Bookings in the order of (start, id).

@@ -20,6 +20,7 @@ use crate::{
     booking::Status,
     id::BookingId,
     ports::{Broker, Listener, Record, Store},
+    watchers::Watchers,
 };
 
 /// How often waiting callers' bookings are read again, whatever the broker says.
@@ -31,6 +32,7 @@ const BATCH: usize = 500;
 #[derive(Debug, Default)]
 pub struct Waiters {
     waiting: Mutex<HashMap<BookingId, Vec<oneshot::Sender<Record>>>>,
+    watchers: Watchers,
 }
 
 impl Waiters {
@@ -52,8 +54,27 @@ impl Waiters {
         waiting.keys().copied().collect()
     }
 
-    fn is_waited_for(&self, id: BookingId) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    /// Those of some bookings that are waited for.
+    fn waited_for_among(&self, ids: &[BookingId]) -> Vec<BookingId> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().copied().filter(|id| waiting.contains_key(id)).collect()
+    }
+
+    /// Those who want to know of more than the decision.
+    pub(crate) const fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// Tells everybody what became of all that is waited for.
+    async fn look(&self, store: &dyn Store) {
+        self.reread(store, &self.waited_for()).await;
+        self.watchers.reread(store, &self.watchers.followed()).await;
+    }
+
+    /// Tells whoever waits for these.
+    async fn look_at(&self, store: &dyn Store, ids: &[BookingId]) {
+        self.reread(store, &self.waited_for_among(ids)).await;
+        self.watchers.reread(store, &self.watchers.followed_among(ids)).await;
     }
 
     async fn reread(&self, store: &dyn Store, ids: &[BookingId]) {
@@ -80,11 +101,9 @@ pub async fn run(waiters: Arc<Waiters>, store: Arc<dyn Store>, news: Option<Arc<
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = ticks.tick() => waiters.reread(&*store, &waiters.waited_for()).await,
+            _ = ticks.tick() => waiters.look(&*store).await,
             heard = line.next() => match heard {
-                Heard::Of(id) => if waiters.is_waited_for(id) {
-                    waiters.reread(&*store, &[id]).await;
-                },
+                Heard::Of(ids) => waiters.look_at(&*store, &ids).await,
                 // What was missed meanwhile is read at the next tick.
                 Heard::Opened(listener) => line = Line::Open(listener),
                 Heard::Nothing => line = open(news.as_ref(), REREAD),
@@ -102,7 +121,7 @@ enum Line {
 /// What came over the line; nothing when it is to be opened anew.
 enum Heard {
     Opened(Box<dyn Listener>),
-    Of(BookingId),
+    Of(Vec<BookingId>),
     Nothing,
 }
 
@@ -110,7 +129,17 @@ impl Line {
     async fn next(&mut self) -> Heard {
         match self {
             Self::Opening(opening) => opening.await.map_or(Heard::Nothing, Heard::Opened),
-            Self::Open(listener) => listener.next().await.map_or(Heard::Nothing, Heard::Of),
+            Self::Open(listener) => {
+                let Some(first) = listener.next().await else { return Heard::Nothing };
+                let mut heard = vec![first];
+                // What came meanwhile is read along with it; the end of the line is met again by the next call.
+                while heard.len() < BATCH
+                    && let Some(Some(id)) = listener.next().now_or_never()
+                {
+                    heard.push(id);
+                }
+                Heard::Of(heard)
+            }
         }
     }
 }

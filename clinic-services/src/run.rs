@@ -3,6 +3,7 @@
 mod assembly;
 mod check_health;
 mod error;
+mod files;
 mod signals;
 
 use std::{fmt::Display, io::Write, net::SocketAddr, process::ExitCode, time::Duration};
@@ -81,6 +82,7 @@ pub fn process(program: Program, config: &Config) -> Result<(), RunError> {
     for exposure in config.exposures(program) {
         tracing::warn!("{}", allowed(&exposure));
     }
+    files::open_as_many_as_allowed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
     let result = runtime.block_on(async {
         let shutdown = CancellationToken::new();

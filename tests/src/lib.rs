@@ -3,7 +3,8 @@
 //! The harness starts a clinic on a port and a store of its own, as a child process that can be killed at any instant
 //! ([`process`]), or inside the test's process with ports of the test's own ([`in_process`]); or a
 //! clinic of several processes ([`cluster`]) over a RabbitMQ in a container ([`rabbit`]), behind a network that can fail
-//! ([`relay`]); patients and systems to be told, who refuse as they are told ([`mailbox`], [`receiver`]); it speaks to it with one method per endpoint ([`http`]), many clients at once if need be ([`load`]); waits
+//! ([`relay`]); patients and systems to be told, who refuse as they are told ([`mailbox`], [`receiver`]); it speaks to it with
+//! one method per endpoint ([`http`]), many clients at once if need be ([`load`]), or following bookings live ([`stream`]); waits
 //! for conditions instead of sleeping ([`eventually`]); and holds what came of it against what was promised
 //! ([`checker`]). Another project can use it to test its own deployment: the checker needs a store's file and a log.
 
@@ -20,4 +21,5 @@ pub mod rabbit;
 pub mod receiver;
 pub mod relay;
 pub mod size;
+pub mod stream;
 pub mod syncs;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use super::Source;
+use super::{Followed, Progress, Source};
 use crate::{
     booking::{Appointment, Booking, CancelRefused},
     decision::{AttemptOutcome, Decision},
@@ -450,6 +450,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn timeline(&self, id: BookingId) -> Result<Option<Vec<Entry>>, StoreError>;
+
+    /// Reads what happened to bookings since their followers looked last, one answer each; those that are not there are left out.
+    /// Cheap where nothing happened: it is asked once a second of every booking that is followed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn progress(&self, followed: &[Followed]) -> Result<Vec<Progress>, StoreError>;
 
     /// Lists bookings in the order of (start, id).
     ///

@@ -57,6 +57,32 @@ async fn a_worker_can_be_asked_too_and_hears_of_decisions_from_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_booking_is_followed_to_its_notice_across_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker: Arc<dyn Broker> = Arc::new(EmbeddedBroker::default());
+    let part = |roles| builder(&folder).broker(Arc::clone(&broker)).roles(roles);
+    let api = part(Roles::API).start().await.unwrap();
+    let id = book(&api).await;
+    let mut follower = api.handle().follow(id, 0).await.unwrap().unwrap();
+    let worker = part(Roles::WORKER).availability(Yes).start().await.unwrap();
+    let notifier = part(Roles::NOTIFIER).channel(Push).start().await.unwrap();
+
+    let mut kinds = Vec::new();
+    let followed = async {
+        while let Some(entries) = follower.next().await {
+            kinds.extend(entries.iter().map(|entry| entry.kind.as_str()));
+        }
+    };
+    timeout(SOON, followed).await.expect("followed to the end");
+    assert_eq!(kinds, ["accepted", "attempt", "confirmed", "notice_sent"]);
+    assert!(follower.is_over());
+    assert!(api.handle().follow(BookingId::generate(), 0).await.unwrap().is_none());
+    for clinic in [api, worker, notifier] {
+        clinic.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_part_asks_of_the_broker_what_its_roles_call_for() {
     for (roles, expected) in [
         (Roles::API, &["news"][..]),

@@ -18,7 +18,7 @@ use super::{App, answer::json, query::Query, refusal::Refusal};
 const MAX_WAIT: u64 = 60;
 
 /// The id in a path; what is no id names no booking.
-pub(super) struct Id(BookingId);
+pub(super) struct Id(pub(super) BookingId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Refusal;

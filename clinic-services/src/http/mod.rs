@@ -7,6 +7,7 @@ mod book;
 mod booking;
 mod bookings;
 mod entry;
+mod events;
 mod health;
 mod home;
 mod metrics;
@@ -40,7 +41,7 @@ use self::{
 pub struct RouterOptions {
     /// Who may call; everybody when absent.
     pub keys: Option<Keys>,
-    /// Ends waits for decisions at once.
+    /// Ends waits for decisions, and streams of events, at once.
     pub shutdown: CancellationToken,
     /// What `/metrics` shows; it is not there when absent.
     pub metrics: Option<PrometheusHandle>,
@@ -117,6 +118,7 @@ fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(bookings::bookings))
         .routes(routes!(booking::booking, booking::cancel))
         .routes(routes!(booking::timeline))
+        .routes(routes!(events::events))
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

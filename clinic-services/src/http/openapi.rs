@@ -53,6 +53,7 @@ const PROBLEMS: &[(&str, &[Code])] = &[
     ),
     ("booking", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable]),
     ("timeline", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable]),
+    ("events", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable]),
     (
         "cancel",
         &[Code::NotFound, Code::NotCancellable, Code::AlreadyStarted, Code::InvalidRequest, Code::Unavailable, Code::OutcomeUnknown],

@@ -85,6 +85,7 @@ pub const DESCRIBED: &[Described] = &[
     counter("clinic_relay_refused_total", Unit::Count, "Messages that the broker did not take; their jobs are left to the sweep"),
     histogram("clinic_store_commit_commands", Unit::Count, "Commands that shared one commit"),
     counter("clinic_store_commits_failed_total", Unit::Count, "Commits that failed"),
+    gauge("clinic_event_streams", Unit::Count, "Streams of a booking's events that are open"),
     counter("clinic_http_problems_total", Unit::Count, "Requests refused, by the problem's code"),
     gauge("clinic_queue_depth", Unit::Count, "Messages that wait in the broker, by queue"),
     gauge("clinic_oldest_undecided_seconds", Unit::Seconds, "Age of the oldest undecided booking"),

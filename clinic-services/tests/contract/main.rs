@@ -3,13 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod desk;
+mod events;
 mod monitor;
 mod scripted;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use axum::body::Body;
-use clinic_core::{api::ProblemCode, booking::CancelRefused, timeline::EntryKind};
+use clinic_core::{
+    api::ProblemCode,
+    booking::{CancelRefused, Status},
+    timeline::EntryKind,
+};
 use clinic_services::http::{document, keys::Keys};
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -130,6 +135,8 @@ async fn unknown_routes_and_ids_are_404() {
         "/booking/0190163d-8694-739b-aea5-966c26f8ad91",
         "/booking/0190163d-8694-739b-aea5-966c26f8ad91/timeline",
         "/booking/x/timeline",
+        "/booking/0190163d-8694-739b-aea5-966c26f8ad91/events",
+        "/booking/x/events",
         "/docs/nothing",
     ] {
         let answer = desk.get(uri).await;
@@ -407,6 +414,7 @@ async fn every_answer_that_the_document_lists_is_given() {
         (Method::GET, known.clone()),
         (Method::DELETE, known.clone()),
         (Method::GET, format!("{known}/timeline")),
+        (Method::GET, format!("{known}/events")),
         (Method::GET, "/bookings".to_owned()),
         (Method::POST, "/book".to_owned()),
         (Method::GET, "/metrics".to_owned()),
@@ -426,11 +434,17 @@ async fn every_answer_that_the_document_lists_is_given() {
         }
     }
     desk.store.be(Mood::Well);
-    for (method, uri) in
-        [(Method::GET, unknown.to_owned()), (Method::DELETE, unknown.to_owned()), (Method::GET, format!("{unknown}/timeline"))]
-    {
+    for (method, uri) in [
+        (Method::GET, unknown.to_owned()),
+        (Method::DELETE, unknown.to_owned()),
+        (Method::GET, format!("{unknown}/timeline")),
+        (Method::GET, format!("{unknown}/events")),
+    ] {
         ask(method, &uri, key.1).await;
     }
+    desk.store.decide(&id, Status::Confirmed);
+    let seen = Request::get(format!("{known}/events")).header(key.0, key.1).header("last-event-id", "2");
+    assert_eq!(desk.ask(seen.body(Body::empty()).unwrap()).await.status, 204);
     desk.post("{", &[key]).await;
     desk.post("x".repeat(65 * 1024), &[key]).await;
     desk.ask(Request::post("/book").header(key.0, key.1).body(Body::empty()).unwrap()).await;
@@ -474,7 +488,7 @@ fn the_document_is_openapi_3_1_with_every_code_and_kind() {
             assert!(operation["summary"].is_string(), "{method} {path}");
         }
     }
-    let expected = ["book", "booking", "bookings", "cancel", "health", "home", "live", "metrics", "ready", "timeline"];
+    let expected = ["book", "booking", "bookings", "cancel", "events", "health", "home", "live", "metrics", "ready", "timeline"];
     assert_eq!(ids, expected.into_iter().map(str::to_owned).collect());
 }
 

@@ -12,9 +12,9 @@ use clinic_core::{
     notification::Notice,
     page::{Cursor, Filter},
     ports::{
-        Acceptance, Broker, BrokerError, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Consumer, Keyed,
-        Listener, NewBooking, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, PublishError, Record, Store, StoreError, StoreStats,
-        SystemClock,
+        Acceptance, Broker, BrokerError, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Consumer, Followed,
+        Keyed, Listener, NewBooking, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Progress, PublishError, Record, Store,
+        StoreError, StoreStats, SystemClock,
     },
     request::IdempotencyKey,
     timeline::{Entry, EntryKind},
@@ -74,9 +74,29 @@ impl Scripted {
         }
     }
 
+    /// Decides a booking.
+    pub(crate) fn decide(&self, id: &str, status: Status) {
+        let mut kept = self.kept.lock().unwrap();
+        let found = kept.iter_mut().find(|(booking, _)| booking.id.to_string() == id);
+        found.unwrap().0.status = status;
+    }
+
     fn find(&self, id: BookingId) -> Option<Booking> {
         self.kept.lock().unwrap().iter().find(|(booking, _)| booking.id == id).map(|(booking, _)| booking.clone())
     }
+}
+
+/// The timeline of a booking after an entry: accepted, and decided when it is.
+fn grown(booking: &Booking, after: u32) -> Progress {
+    let decided = match booking.status {
+        Status::Confirmed => Some(EntryKind::Confirmed),
+        Status::Rejected => Some(EntryKind::Rejected),
+        Status::Cancelled => Some(EntryKind::Cancelled),
+        _ => None,
+    };
+    let kinds = [Some(EntryKind::Accepted), decided];
+    let entries = (1..).zip(kinds.into_iter().flatten()).map(|(seq, kind)| Entry::new(seq, booking.created_at, kind));
+    Progress::new(booking.id, entries.filter(|entry| entry.seq > after).collect(), decided.is_some())
 }
 
 fn nothing<T>() -> Result<T, StoreError> {
@@ -129,6 +149,11 @@ impl Store for Scripted {
     async fn timeline(&self, id: BookingId) -> Result<Option<Vec<Entry>>, StoreError> {
         self.check()?;
         Ok(self.find(id).map(|booking| vec![Entry::new(1, booking.created_at, EntryKind::Accepted)]))
+    }
+
+    async fn progress(&self, followed: &[Followed]) -> Result<Vec<Progress>, StoreError> {
+        self.check()?;
+        Ok(followed.iter().filter_map(|followed| self.find(followed.booking).map(|booking| grown(&booking, followed.after))).collect())
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {

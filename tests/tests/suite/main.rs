@@ -15,6 +15,7 @@ mod idempotency;
 mod in_flight;
 mod kills;
 mod listing;
+mod live;
 mod own_ports;
 mod privacy;
 mod rabbit_contract;

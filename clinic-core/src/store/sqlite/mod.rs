@@ -13,6 +13,7 @@ mod ending;
 mod loss;
 mod migrate;
 mod notices;
+mod progress;
 mod read;
 mod reader;
 mod remind;
@@ -36,8 +37,8 @@ use crate::{
     notification::Notice,
     page::Filter,
     ports::{
-        Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Keyed, NewBooking, NoticeClaimant,
-        NoticeResult, NoticeSettled, Overdue, Record, Store, StoreError, StoreStats,
+        Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Followed, Keyed, NewBooking, NoticeClaimant,
+        NoticeResult, NoticeSettled, Overdue, Progress, Record, Store, StoreError, StoreStats,
     },
     reminder::Reminders,
     request::IdempotencyKey,
@@ -188,6 +189,11 @@ impl Store for SqliteStore {
 
     async fn timeline(&self, id: BookingId) -> Result<Option<Vec<Entry>>, StoreError> {
         self.readers.read(move |connection| read::timeline(connection, id)).await
+    }
+
+    async fn progress(&self, followed: &[Followed]) -> Result<Vec<Progress>, StoreError> {
+        let followed = followed.to_vec();
+        self.readers.read(move |connection| progress::progress(connection, &followed)).await
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {

@@ -66,11 +66,19 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
 pub(super) fn timeline(connection: &Connection, id: BookingId) -> rusqlite::Result<Option<Vec<Entry>>> {
     let accepted: Option<Millis> =
         connection.prepare_cached("SELECT created_at FROM booking WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
-    let Some(accepted) = accepted else { return Ok(None) };
-    let mut entries = vec![Entry::new(1, accepted.time(), EntryKind::Accepted)];
-    let mut written = connection
-        .prepare_cached("SELECT seq, at, kind, attempt, worker, code, next_try, channel, notice FROM timeline WHERE booking = ?1")?;
-    let mut rows = written.query([id])?;
+    accepted.map(|accepted| entries_after(connection, id, accepted, 0)).transpose()
+}
+
+/// The entries of a booking's timeline that come after a place in it.
+pub(super) fn entries_after(connection: &Connection, id: BookingId, accepted: Millis, after: u32) -> rusqlite::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    if after == 0 {
+        entries.push(Entry::new(1, accepted.time(), EntryKind::Accepted));
+    }
+    let mut written = connection.prepare_cached(
+        "SELECT seq, at, kind, attempt, worker, code, next_try, channel, notice FROM timeline WHERE booking = ?1 AND seq > ?2",
+    )?;
+    let mut rows = written.query(params![id, after])?;
     while let Some(row) = rows.next()? {
         entries.push(Entry {
             attempt: row.get(3)?,
@@ -82,10 +90,9 @@ pub(super) fn timeline(connection: &Connection, id: BookingId) -> rusqlite::Resu
             ..Entry::new(row.get(0)?, row.get::<_, Millis>(1)?.time(), row.get(2)?)
         });
     }
-    let mut settled = connection.prepare_cached(
-        "SELECT seq, settled_at, state, tries, code, channel, id, receipt FROM notice WHERE booking = ?1 AND seq IS NOT NULL",
-    )?;
-    let mut rows = settled.query([id])?;
+    let mut settled = connection
+        .prepare_cached("SELECT seq, settled_at, state, tries, code, channel, id, receipt FROM notice WHERE booking = ?1 AND seq > ?2")?;
+    let mut rows = settled.query(params![id, after])?;
     while let Some(row) = rows.next()? {
         let kind = match row.get(2)? {
             NoticeState::Sent => EntryKind::NoticeSent,
@@ -102,7 +109,7 @@ pub(super) fn timeline(connection: &Connection, id: BookingId) -> rusqlite::Resu
         });
     }
     entries.sort_unstable_by_key(|entry| entry.seq);
-    Ok(Some(entries))
+    Ok(entries)
 }
 
 pub(super) fn stats(connection: &Connection, now: Millis) -> rusqlite::Result<StoreStats> {

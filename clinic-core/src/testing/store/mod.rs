@@ -5,6 +5,7 @@ mod cancelling;
 mod claiming;
 mod concluding;
 mod deadline;
+mod following;
 mod idempotency;
 mod listing;
 mod losses;
@@ -49,6 +50,7 @@ pub async fn exercise_store(make: impl AsyncFn(Arc<dyn Clock>) -> Arc<dyn Store>
     order::check(&mut suite).await;
     listing::check(&mut suite).await;
     timeline::check(&mut suite).await;
+    following::check(&mut suite).await;
     upkeep::check(&mut suite).await;
     suite.findings.conclude("the store");
 }

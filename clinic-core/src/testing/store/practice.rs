@@ -9,8 +9,8 @@ use crate::{
     job::{JobKind, Lease},
     notification::{EventKind, Notice, NoticeRecord, NoticeState},
     ports::{
-        Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock as _, Concluded, Conclusion, Ending, NewBooking, NoticeClaimant,
-        NoticeEnding, NoticeResult, NoticeSettled, Overdue, Record, Store, StoreError,
+        Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock as _, Concluded, Conclusion, Ending, Followed, NewBooking,
+        NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, Overdue, Progress, Record, Store, StoreError,
     },
     testing::{BookingBuilder, ManualClock, appointment},
     timeline::{Entry, EntryKind},
@@ -296,6 +296,10 @@ impl Practice {
 
     pub(super) async fn timeline(&self, id: BookingId) -> Vec<Entry> {
         done("reading a timeline", self.store.timeline(id).await).expect("a booking that was accepted has a timeline")
+    }
+
+    pub(super) async fn progress(&self, id: BookingId, after: u32) -> Progress {
+        single("reading progress", done("reading progress", self.store.progress(&[Followed::new(id, after)]).await))
     }
 
     pub(super) async fn kinds(&self, id: BookingId) -> Vec<EntryKind> {

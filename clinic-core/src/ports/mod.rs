@@ -5,6 +5,7 @@ mod broker;
 mod channel;
 mod clock;
 mod store;
+mod store_desk;
 
 pub use availability::{Availability, AvailabilityError, Request, Verdict};
 pub use broker::{Acker, Broker, BrokerError, Consumer, Delivery, Listener, PublishError};
@@ -14,6 +15,7 @@ pub use store::{
     Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Keyed, NewBooking, NoticeClaimant,
     NoticeEnding, NoticeResult, NoticeSettled, Overdue, Record, Store, StoreError, StoreStats,
 };
+pub use store_desk::{Replay, Replayed};
 
 /// The source of an error of a port: whatever the adapter's library gave.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;

@@ -6,6 +6,7 @@ mod answer;
 mod book;
 mod booking;
 mod bookings;
+mod dead_letters;
 mod entry;
 mod health;
 mod home;
@@ -117,6 +118,9 @@ fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(bookings::bookings))
         .routes(routes!(booking::booking, booking::cancel))
         .routes(routes!(booking::timeline))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::one))
+        .routes(routes!(dead_letters::replay))
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

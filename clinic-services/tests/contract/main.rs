@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod dead_letters;
 mod desk;
 mod monitor;
 mod scripted;
@@ -9,7 +10,7 @@ mod scripted;
 use std::{collections::BTreeSet, time::Duration};
 
 use axum::body::Body;
-use clinic_core::{api::ProblemCode, booking::CancelRefused, timeline::EntryKind};
+use clinic_core::{api::ProblemCode, booking::CancelRefused, dead_letter::ReplayRefused, timeline::EntryKind};
 use clinic_services::http::{document, keys::Keys};
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -409,13 +410,22 @@ async fn every_answer_that_the_document_lists_is_given() {
         (Method::GET, format!("{known}/timeline")),
         (Method::GET, "/bookings".to_owned()),
         (Method::POST, "/book".to_owned()),
+        (Method::GET, "/dead-letters".to_owned()),
+        (Method::GET, "/dead-letters/7".to_owned()),
+        (Method::POST, "/dead-letters/7/replay".to_owned()),
         (Method::GET, "/metrics".to_owned()),
         (Method::GET, "/".to_owned()),
         (Method::GET, "/health".to_owned()),
         (Method::GET, "/health/live".to_owned()),
         (Method::GET, "/health/ready".to_owned()),
     ];
-    let moods = [Mood::Well, Mood::SlotTaken, Mood::TooManyPending, Mood::Refusing(CancelRefused::NotCancellable)];
+    let moods = [
+        Mood::Well,
+        Mood::SlotTaken,
+        Mood::TooManyPending,
+        Mood::Refusing(CancelRefused::NotCancellable),
+        Mood::NotReplaying(ReplayRefused::SlotTaken),
+    ];
     for mood in moods.into_iter().chain([Mood::Gone, Mood::Unknown, Mood::Panicking]) {
         desk.store.be(mood);
         for (method, uri) in &routes {
@@ -431,6 +441,8 @@ async fn every_answer_that_the_document_lists_is_given() {
     {
         ask(method, &uri, key.1).await;
     }
+    ask(Method::GET, "/dead-letters/8", key.1).await;
+    ask(Method::POST, "/dead-letters/8/replay", key.1).await;
     desk.post("{", &[key]).await;
     desk.post("x".repeat(65 * 1024), &[key]).await;
     desk.ask(Request::post("/book").header(key.0, key.1).body(Body::empty()).unwrap()).await;

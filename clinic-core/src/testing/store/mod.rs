@@ -5,6 +5,7 @@ mod cancelling;
 mod claiming;
 mod concluding;
 mod deadline;
+mod desk;
 mod idempotency;
 mod listing;
 mod losses;
@@ -47,6 +48,7 @@ pub async fn exercise_store(make: impl AsyncFn(Arc<dyn Clock>) -> Arc<dyn Store>
     order::check(&mut suite).await;
     listing::check(&mut suite).await;
     timeline::check(&mut suite).await;
+    desk::check(&mut suite).await;
     upkeep::check(&mut suite).await;
     suite.findings.conclude("the store");
 }

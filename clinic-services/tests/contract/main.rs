@@ -486,7 +486,21 @@ fn the_document_is_openapi_3_1_with_every_code_and_kind() {
             assert!(operation["summary"].is_string(), "{method} {path}");
         }
     }
-    let expected = ["book", "booking", "bookings", "cancel", "health", "home", "live", "metrics", "ready", "timeline"];
+    let expected = [
+        "book",
+        "booking",
+        "bookings",
+        "cancel",
+        "deadLetter",
+        "deadLetters",
+        "health",
+        "home",
+        "live",
+        "metrics",
+        "ready",
+        "replay",
+        "timeline",
+    ];
     assert_eq!(ids, expected.into_iter().map(str::to_owned).collect());
 }
 

@@ -17,7 +17,7 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, BadRate> {
         let number: f64 = text.strip_suffix("/s").unwrap_or(text).parse().map_err(|_| BadRate)?;
-        if number >= 0.001 && number <= 10_000.0 { Ok(Self(number)) } else { Err(BadRate) }
+        if (0.001..=10_000.0).contains(&number) { Ok(Self(number)) } else { Err(BadRate) }
     }
 }
 

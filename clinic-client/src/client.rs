@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use clinic_core::api::Health;
 use reqwest::{Method, Url, header::HeaderValue};
 
-use crate::{bookings::Bookings, builder::Builder, call::Call, error::Error};
+use crate::{bookings::Bookings, builder::Builder, call::Call, dead_letters::DeadLetters, error::Error};
 
 /// A client of one clinic. Cloning is cheap and shares the connections.
 #[derive(Clone)]
@@ -33,6 +33,12 @@ impl Client {
     #[must_use]
     pub const fn bookings(&self) -> Bookings<'_> {
         Bookings::new(self)
+    }
+
+    /// The dead-letter desk: what failed for good.
+    #[must_use]
+    pub const fn dead_letters(&self) -> DeadLetters<'_> {
+        DeadLetters::new(self)
     }
 
     /// How well the clinic is.

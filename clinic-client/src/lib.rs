@@ -23,6 +23,7 @@ mod bookings;
 mod builder;
 mod call;
 mod client;
+mod dead_letters;
 mod error;
 mod pause;
 
@@ -30,10 +31,15 @@ pub use booking_list::ListBookings;
 pub use bookings::{Bookings, RequestBooking, WaitUntilDecided};
 pub use builder::{BuildError, Builder};
 pub use client::Client;
+pub use dead_letters::{DeadLetterStream, DeadLetters, ListDeadLetters, ReplayDeadLetter};
 pub use error::Error;
 
 pub use clinic_core::{
-    api::{BookRequest, BookingPage, BookingView, ContactBody, FieldError, Health, NoticeView, Problem, ProblemCode, TimelineView},
+    api::{
+        BookRequest, BookingPage, BookingView, ContactBody, DeadLetterPage, DeadLetterView, FieldError, Health, NoticeView, Problem,
+        ProblemCode, ReplayView, TimelineView,
+    },
     booking::Status,
+    dead_letter::DeadLetterKind,
     notification::NoticeState,
 };

@@ -2,7 +2,7 @@
 //!
 //! Requests are accepted at once as `pending`, decided later by a worker, and every decision is told. The modules, in
 //! reading order: the pure domain ([`id`], [`slot`], [`booking`], [`decision`], [`retry`], [`job`], [`message`],
-//! [`topology`], [`notification`], [`timeline`], [`page`], [`request`]) and the JSON contract ([`api`]), both free of
+//! [`topology`], [`notification`], [`timeline`], [`dead_letter`], [`page`], [`request`]) and the JSON contract ([`api`]), both free of
 //! async and IO; with the feature `engine` the `ports` and the use cases over them; behind a feature each, the adapters and
 //! the conformance suites that judge them (`testing`).
 
@@ -19,6 +19,7 @@ pub mod topology;
 pub mod notification;
 pub mod reminder;
 pub mod timeline;
+pub mod dead_letter;
 pub mod page;
 pub mod request;
 pub mod api;

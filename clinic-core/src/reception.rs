@@ -1,5 +1,7 @@
 //! The reception: accepts, shows and cancels bookings. What an API process does, and what embedders call.
 
+mod desk;
+
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
@@ -10,6 +12,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+pub use self::desk::ReplayError;
 use crate::{
     api::{BookRequest, FieldError, Health, HealthStatus},
     booking::{Booking, CancelRefused, Status},
@@ -133,7 +136,7 @@ impl Reception {
             if request.time_slot.is_some() {
                 error.field = "time_slot".into();
             }
-            return self.replay(key.as_ref(), error).await;
+            return self.repeat(key.as_ref(), error).await;
         }
         let room = self.relay.room();
         let look_after = if room.is_some() { self.settings.grace } else { Duration::ZERO };
@@ -160,7 +163,7 @@ impl Reception {
     }
 
     /// A request whose time is no longer valid may still repeat one that was.
-    async fn replay(&self, key: Option<&IdempotencyKey>, error: FieldError) -> Result<Booked, BookError> {
+    async fn repeat(&self, key: Option<&IdempotencyKey>, error: FieldError) -> Result<Booked, BookError> {
         let keyed = match key {
             Some(key) => self.store.keyed(key).await.map_err(BookError::OutcomeUnknown)?,
             None => None,

@@ -6,6 +6,7 @@
 pub mod config;
 pub mod http;
 pub mod telemetry;
+pub mod desk;
 pub mod run;
 
 /// An error and what lies behind it, in one line.

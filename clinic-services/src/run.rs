@@ -20,6 +20,7 @@ pub use self::{
 };
 use crate::{
     config::{Command, Config, Exposure, Program},
+    desk::{self, Desk},
     http::{RouterOptions, keys::Keys, monitor, router_with, serve},
     telemetry,
 };
@@ -35,6 +36,7 @@ pub fn main(program: Program) -> ExitCode {
     let (cli, effective) = program.read();
     let result = match cli.command {
         None => process(program, &cli.config),
+        Some(Command::DeadLetters(desk)) => return at_desk(program, &desk),
         Some(Command::CheckConfig(config)) => check(program, &config).map(|()| print(&effective)),
         Some(Command::CheckHealth(serving)) => {
             check_health(&serving).map(|answer| print(&format_args!("{answer}\n"))).map_err(RunError::from)
@@ -47,6 +49,13 @@ pub fn main(program: Program) -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+fn at_desk(program: Program, desk: &Desk) -> ExitCode {
+    desk::run(desk).unwrap_or_else(|error| {
+        eprintln!("{program}: {}", crate::chain(&error));
+        if error.is_usage() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
 }
 
 /// To standard output, whose reader may have seen enough.

@@ -1,6 +1,7 @@
 //! The JSON contract, shared by server and client. The only serialisable twin of the domain.
 
 mod booking;
+mod dead_letter;
 mod health;
 mod problem;
 mod request;
@@ -9,6 +10,7 @@ mod utc;
 
 pub use self::{
     booking::{BookingPage, BookingView, NoticeView},
+    dead_letter::{DeadLetterPage, DeadLetterView, ReplayView},
     health::{Health, HealthStatus},
     problem::{FieldError, Problem, ProblemCode},
     request::{BadBody, BookRequest, ContactBody},

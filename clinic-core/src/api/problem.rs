@@ -23,6 +23,14 @@ codes! {
         NotCancellable = "not_cancellable",
         /// 409: the visit has begun.
         AlreadyStarted = "already_started",
+        /// 409: a dead letter is replayed once.
+        AlreadyReplayed = "already_replayed",
+        /// 409: a later notice of the booking and channel is there.
+        Superseded = "superseded",
+        /// 409: the webhook of a notice is gone.
+        EndpointRemoved = "endpoint_removed",
+        /// 409: the webhook of a notice is switched off.
+        EndpointDisabled = "endpoint_disabled",
         /// 413: over 64 KiB.
         BodyTooLarge = "body_too_large",
         /// 415: the body is not declared as JSON.
@@ -105,6 +113,10 @@ impl ProblemCode {
             Self::SlotTaken => (409, "Slot taken"),
             Self::NotCancellable => (409, "Not cancellable"),
             Self::AlreadyStarted => (409, "Already started"),
+            Self::AlreadyReplayed => (409, "Already replayed"),
+            Self::Superseded => (409, "Superseded"),
+            Self::EndpointRemoved => (409, "Endpoint removed"),
+            Self::EndpointDisabled => (409, "Endpoint disabled"),
             Self::BodyTooLarge => (413, "Body too large"),
             Self::UnsupportedMediaType => (415, "Unsupported media type"),
             Self::InvalidRequest => (422, "Invalid request"),

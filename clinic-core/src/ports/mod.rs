@@ -6,6 +6,7 @@ mod channel;
 mod clock;
 mod store;
 mod store_progress;
+mod store_desk;
 
 pub use availability::{Availability, AvailabilityError, Request, Verdict};
 pub use broker::{Acker, Broker, BrokerError, Consumer, Delivery, Listener, PublishError};
@@ -15,6 +16,7 @@ pub use store::{
     Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Keyed, NewBooking, NoticeClaimant,
     NoticeEnding, NoticeResult, NoticeSettled, Overdue, Record, Store, StoreError, StoreStats,
 };
+pub use store_desk::{Replay, Replayed};
 pub use store_progress::{Followed, Progress};
 
 /// The source of an error of a port: whatever the adapter's library gave.

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use super::{Followed, Progress, Source};
+use super::{Followed, Progress, Replay, Replayed, Source};
 use crate::{
     booking::{Appointment, Booking, CancelRefused},
+    dead_letter::{DeadLetter, DeadLetterId, LetterFilter},
     decision::{AttemptOutcome, Decision},
     id::{BookingId, JobId, Token},
     job::Lease,
@@ -463,6 +464,31 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn list(&self, filter: &Filter) -> Result<Vec<Record>, StoreError>;
+
+    /// Lists dead letters in the order of (time, id).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn dead_letters(&self, filter: &LetterFilter) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Reads a dead letter.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetter>, StoreError>;
+
+    /// Says what replaying a dead letter would come to, and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn try_replay(&self, id: DeadLetterId) -> Result<Replayed, StoreError>;
+
+    /// Replays a dead letter, in one transaction and once: a decision as a new booking that takes its slot anew, a notice under its own
+    /// id, a release as another job. The old booking's status stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]; after [`StoreError::Unknown`] the same request asked again is answered by what was done.
+    async fn replay(&self, replay: &Replay) -> Result<Replayed, StoreError>;
 
     /// Writes and syncs something small: whether a booking could be accepted now.
     ///

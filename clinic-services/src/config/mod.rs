@@ -20,6 +20,8 @@ pub mod duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clinic_core::{clinic::Roles, settings::Settings};
 
+use crate::desk::Desk;
+
 pub use self::{
     brokering::Brokering,
     calling::Calling,
@@ -64,6 +66,8 @@ pub enum Command {
     CheckConfig(Box<Config>),
     /// Asks the process that listens at this address on this machine whether it is able to serve, then ends: 0 when it is.
     CheckHealth(Serving),
+    /// The dead-letter desk: lists, explains and replays what failed for good, over the API of a running clinic.
+    DeadLetters(Desk),
 }
 
 /// All settings.

@@ -6,6 +6,7 @@ mod answer;
 mod book;
 mod booking;
 mod bookings;
+mod dead_letters;
 mod entry;
 mod events;
 mod health;
@@ -119,6 +120,9 @@ fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(booking::booking, booking::cancel))
         .routes(routes!(booking::timeline))
         .routes(routes!(events::events))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::one))
+        .routes(routes!(dead_letters::replay))
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -3,6 +3,7 @@
 use clinic_core::{
     api::{Problem, ProblemCode},
     booking::Status,
+    dead_letter::DeadLetterKind,
     decision::{AttemptOutcome, Reason},
     notification::{EventKind, NoticeState},
     timeline::EntryKind,
@@ -24,9 +25,10 @@ use super::refusal::PROBLEM_JSON;
         description = "Appointment requests: accepted at once as pending, decided later, every decision told. \
                        Errors are RFC 9457 problems with a stable `code`. Answers may gain fields. Times in answers are RFC 3339 UTC.",
     ),
-    components(schemas(Problem, ProblemCode, Status, Reason, AttemptOutcome, EventKind, NoticeState, EntryKind)),
+    components(schemas(Problem, ProblemCode, Status, Reason, AttemptOutcome, EventKind, NoticeState, EntryKind, DeadLetterKind)),
     tags(
         (name = "bookings", description = "Appointment requests and what became of them"),
+        (name = "dead letters", description = "What failed for good, for staff to see and replay"),
         (name = "health", description = "For people and for whatever restarts or routes to the process; no key needed"),
         (name = "about", description = "What this is and how it does"),
     ),
@@ -59,6 +61,23 @@ const PROBLEMS: &[(&str, &[Code])] = &[
         &[Code::NotFound, Code::NotCancellable, Code::AlreadyStarted, Code::InvalidRequest, Code::Unavailable, Code::OutcomeUnknown],
     ),
     ("bookings", &[Code::InvalidRequest, Code::Unavailable]),
+    ("deadLetters", &[Code::InvalidRequest, Code::Unavailable]),
+    ("deadLetter", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable]),
+    (
+        "replay",
+        &[
+            Code::NotFound,
+            Code::SlotTaken,
+            Code::AlreadyStarted,
+            Code::AlreadyReplayed,
+            Code::Superseded,
+            Code::EndpointRemoved,
+            Code::EndpointDisabled,
+            Code::InvalidRequest,
+            Code::Unavailable,
+            Code::OutcomeUnknown,
+        ],
+    ),
     ("metrics", &[Code::NotFound]),
 ];
 

@@ -9,8 +9,9 @@ use axum::{
 use clinic_core::{
     api::{FieldError, Problem, ProblemCode},
     booking::CancelRefused,
+    dead_letter::ReplayRefused,
     ports::StoreError,
-    reception::{BookError, CancelError},
+    reception::{BookError, CancelError, ReplayError},
 };
 use http::{
     HeaderValue,
@@ -43,6 +44,11 @@ impl Refusal {
     /// A 422 naming fields, query parameters or headers.
     pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
         Self { problem: Box::new(Problem::invalid(errors)), code: ProblemCode::InvalidRequest, cause: None }
+    }
+
+    /// No dead letter has this id.
+    pub(super) fn no_letter() -> Self {
+        Self::new(ProblemCode::NotFound, "there is no dead letter with this id")
     }
 
     /// No booking has this id.
@@ -101,6 +107,32 @@ impl From<CancelError> for Refusal {
             CancelError::Store(error) => error.into(),
             _ => Self::new(ProblemCode::Internal, "the server failed"),
         }
+    }
+}
+
+impl From<ReplayError> for Refusal {
+    fn from(error: ReplayError) -> Self {
+        let code = match &error {
+            ReplayError::NotFound => return Self::no_letter(),
+            ReplayError::Refused(letter, refused) => {
+                let code = match refused {
+                    ReplayRefused::SlotTaken => ProblemCode::SlotTaken,
+                    ReplayRefused::AlreadyStarted => ProblemCode::AlreadyStarted,
+                    ReplayRefused::AlreadyReplayed => ProblemCode::AlreadyReplayed,
+                    ReplayRefused::Superseded => ProblemCode::Superseded,
+                    ReplayRefused::EndpointRemoved => ProblemCode::EndpointRemoved,
+                    ReplayRefused::EndpointDisabled => ProblemCode::EndpointDisabled,
+                    _ => ProblemCode::Internal,
+                };
+                return match letter.replayed_as {
+                    Some(booking) => Self::new(code, &format!("it was replayed before, as booking {booking}")),
+                    None => Self::new(code, refused.detail()),
+                };
+            }
+            ReplayError::OutcomeUnknown(_) => ProblemCode::OutcomeUnknown,
+            _ => ProblemCode::Unavailable,
+        };
+        Self::new(code, &error.to_string()).because(&error)
     }
 }
 

@@ -64,6 +64,7 @@ pub const DESCRIBED: &[Described] = &[
     counter("clinic_bookings_decided_total", Unit::Count, "Bookings decided, by outcome"),
     counter("clinic_bookings_cancelled_total", Unit::Count, "Bookings cancelled"),
     counter("clinic_reminders_total", Unit::Count, "Reminders that fell due and are to be told"),
+    counter("clinic_dead_letters_replayed_total", Unit::Count, "Dead letters replayed, by kind"),
     counter("clinic_attempts_total", Unit::Count, "Attempts to decide, by outcome"),
     histogram("clinic_decision_seconds", Unit::Seconds, "From acceptance to decision"),
     gauge("clinic_in_flight", Unit::Count, "Bookings that this process is deciding"),

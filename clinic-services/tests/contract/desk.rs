@@ -164,7 +164,11 @@ impl Desk {
             Some(rest) if rest.ends_with("/timeline") => "/booking/{id}/timeline",
             Some(rest) if rest.ends_with("/events") => "/booking/{id}/events",
             Some(rest) if !rest.contains('/') => "/booking/{id}",
-            _ => path,
+            _ => match path.strip_prefix("/dead-letters/") {
+                Some(rest) if rest.ends_with("/replay") => "/dead-letters/{id}/replay",
+                Some(rest) if !rest.contains('/') => "/dead-letters/{id}",
+                _ => path,
+            },
         };
         let operation = &self.document["paths"][pattern][method.as_str().to_lowercase()];
         if operation.is_null() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod dead_letters;
 mod desk;
 mod events;
 mod monitor;
@@ -13,6 +14,7 @@ use axum::body::Body;
 use clinic_core::{
     api::ProblemCode,
     booking::{CancelRefused, Status},
+    dead_letter::ReplayRefused,
     timeline::EntryKind,
 };
 use clinic_services::http::{document, keys::Keys};
@@ -417,13 +419,22 @@ async fn every_answer_that_the_document_lists_is_given() {
         (Method::GET, format!("{known}/events")),
         (Method::GET, "/bookings".to_owned()),
         (Method::POST, "/book".to_owned()),
+        (Method::GET, "/dead-letters".to_owned()),
+        (Method::GET, "/dead-letters/7".to_owned()),
+        (Method::POST, "/dead-letters/7/replay".to_owned()),
         (Method::GET, "/metrics".to_owned()),
         (Method::GET, "/".to_owned()),
         (Method::GET, "/health".to_owned()),
         (Method::GET, "/health/live".to_owned()),
         (Method::GET, "/health/ready".to_owned()),
     ];
-    let moods = [Mood::Well, Mood::SlotTaken, Mood::TooManyPending, Mood::Refusing(CancelRefused::NotCancellable)];
+    let moods = [
+        Mood::Well,
+        Mood::SlotTaken,
+        Mood::TooManyPending,
+        Mood::Refusing(CancelRefused::NotCancellable),
+        Mood::NotReplaying(ReplayRefused::SlotTaken),
+    ];
     for mood in moods.into_iter().chain([Mood::Gone, Mood::Unknown, Mood::Panicking]) {
         desk.store.be(mood);
         for (method, uri) in &routes {
@@ -445,6 +456,8 @@ async fn every_answer_that_the_document_lists_is_given() {
     desk.store.decide(&id, Status::Confirmed);
     let seen = Request::get(format!("{known}/events")).header(key.0, key.1).header("last-event-id", "2");
     assert_eq!(desk.ask(seen.body(Body::empty()).unwrap()).await.status, 204);
+    ask(Method::GET, "/dead-letters/8", key.1).await;
+    ask(Method::POST, "/dead-letters/8/replay", key.1).await;
     desk.post("{", &[key]).await;
     desk.post("x".repeat(65 * 1024), &[key]).await;
     desk.ask(Request::post("/book").header(key.0, key.1).body(Body::empty()).unwrap()).await;
@@ -488,7 +501,22 @@ fn the_document_is_openapi_3_1_with_every_code_and_kind() {
             assert!(operation["summary"].is_string(), "{method} {path}");
         }
     }
-    let expected = ["book", "booking", "bookings", "cancel", "events", "health", "home", "live", "metrics", "ready", "timeline"];
+    let expected = [
+        "book",
+        "booking",
+        "bookings",
+        "cancel",
+        "deadLetter",
+        "deadLetters",
+        "events",
+        "health",
+        "home",
+        "live",
+        "metrics",
+        "ready",
+        "replay",
+        "timeline",
+    ];
     assert_eq!(ids, expected.into_iter().map(str::to_owned).collect());
 }
 

@@ -8,17 +8,21 @@ use std::sync::{
 use async_trait::async_trait;
 use clinic_core::{
     booking::{Booking, CancelRefused, Status},
+    dead_letter::{DeadLetter, DeadLetterId, DeadLetterKind, LetterFilter, ReplayRefused},
     id::{BookingId, JobId},
+    job::JobKind,
+    message::Message,
     notification::Notice,
     page::{Cursor, Filter},
     ports::{
         Acceptance, Broker, BrokerError, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Consumer, Followed,
-        Keyed, Listener, NewBooking, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Progress, PublishError, Record, Store,
+        Keyed, Listener, NewBooking, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Progress, PublishError, Record, Replay, Replayed,
+        Store,
         StoreError, StoreStats, SystemClock,
     },
     request::IdempotencyKey,
     timeline::{Entry, EntryKind},
-    topology::{Publication, Queue},
+    topology::{Publication, Queue, Route},
 };
 
 /// What the store does next.
@@ -43,6 +47,8 @@ pub(crate) enum Mood {
     Unknown,
     /// Refuses to cancel.
     Refusing(CancelRefused),
+    /// Refuses to replay.
+    NotReplaying(ReplayRefused),
     /// Has a fault.
     Panicking,
     /// Holds what cannot be read.
@@ -97,6 +103,11 @@ fn grown(booking: &Booking, after: u32) -> Progress {
     let kinds = [Some(EntryKind::Accepted), decided];
     let entries = (1..).zip(kinds.into_iter().flatten()).map(|(seq, kind)| Entry::new(seq, booking.created_at, kind));
     Progress::new(booking.id, entries.filter(|entry| entry.seq > after).collect(), decided.is_some())
+/// The one letter on the desk.
+pub(crate) fn letter() -> DeadLetter {
+    let booking = uuid::Uuid::from_u128(7).into();
+    let at = chrono::DateTime::UNIX_EPOCH;
+    DeadLetter::new(DeadLetterId(7), booking, DeadLetterKind::Decide, "availability_unreachable".into(), 4, at)
 }
 
 fn nothing<T>() -> Result<T, StoreError> {
@@ -221,6 +232,32 @@ impl Store for Scripted {
 
     async fn settle_notices(&self, _: &[NoticeResult]) -> Result<Vec<NoticeSettled>, StoreError> {
         nothing()
+    }
+
+    async fn dead_letters(&self, _: &LetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
+        self.check().map(|_| vec![letter()])
+    }
+
+    async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetter>, StoreError> {
+        self.check().map(|_| Some(letter()).filter(|letter| letter.id == id))
+    }
+
+    async fn try_replay(&self, id: DeadLetterId) -> Result<Replayed, StoreError> {
+        self.check()?;
+        Ok(if id == letter().id { Replayed::Possible(letter()) } else { Replayed::NotFound })
+    }
+
+    async fn replay(&self, replay: &Replay) -> Result<Replayed, StoreError> {
+        match self.check()? {
+            Mood::NotReplaying(refused) => Ok(Replayed::Refused(letter(), refused)),
+            _ if replay.letter != letter().id => Ok(Replayed::NotFound),
+            _ => {
+                let mut replayed = letter();
+                (replayed.replayed_at, replayed.replayed_as) = (Some(SystemClock.now()), Some(replay.booking));
+                let message = Message::new(replay.job, JobKind::Decide, replay.booking);
+                Ok(Replayed::Done(replayed, Publication::new(message, Route::Work)))
+            }
+        }
     }
 
     async fn close(&self) {}

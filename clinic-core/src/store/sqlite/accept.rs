@@ -27,11 +27,16 @@ pub(super) fn accept(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Acceptan
     if too_many_pending(tx, new)? {
         return Ok(Acceptance::TooManyPending);
     }
-    let booking = Booking::accepted(new.id, new.appointment.clone(), tx.now.time(), new.decide_within, new.replay_of);
-    match insert(tx, new, &booking) {
-        Err(error) if is_slot_taken(&error) => return Ok(Acceptance::SlotTaken),
-        inserted => inserted?,
+    match place(tx, new) {
+        Err(error) if is_slot_taken(&error) => Ok(Acceptance::SlotTaken),
+        placed => placed.map(Acceptance::Accepted),
     }
+}
+
+/// Writes a booking that takes its slot, and its decide job; an older one that it tries again is marked as replayed.
+pub(super) fn place(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Booking> {
+    let booking = Booking::accepted(new.id, new.appointment.clone(), tx.now.time(), new.decide_within, new.replay_of);
+    insert(tx, new, &booking)?;
     tx.connection
         .prepare_cached("INSERT INTO job (id, kind, booking, due_at, next_look) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![new.job, JobKind::Decide, new.id, tx.now, tx.now.plus(new.look_after)])?;
@@ -39,7 +44,7 @@ pub(super) fn accept(tx: &Tx<'_>, new: &NewBooking) -> rusqlite::Result<Acceptan
         tx.connection.prepare_cached("UPDATE booking SET replayed_as = ?2 WHERE id = ?1")?.execute(params![rejected, new.id])?;
         ending::entry(tx, rejected, EntryKind::Replayed, None, None, None, None)?;
     }
-    Ok(Acceptance::Accepted(booking))
+    Ok(booking)
 }
 
 /// What a key was used for.
@@ -98,6 +103,6 @@ fn insert(tx: &Tx<'_>, new: &NewBooking, booking: &Booking) -> rusqlite::Result<
 }
 
 /// Whether the schema's overlap rule spoke.
-fn is_slot_taken(error: &rusqlite::Error) -> bool {
+pub(super) fn is_slot_taken(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(_, Some(message)) if message == "slot_taken")
 }

@@ -6,6 +6,7 @@ mod accept;
 mod cancel;
 mod claim;
 mod conclude;
+mod desk;
 mod file;
 mod job;
 mod ledger;
@@ -33,12 +34,13 @@ use self::{
 };
 use crate::{
     booking::Booking,
+    dead_letter::{DeadLetter, DeadLetterId, LetterFilter},
     id::{BookingId, JobId},
     notification::Notice,
     page::Filter,
     ports::{
         Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Followed, Keyed, NewBooking, NoticeClaimant,
-        NoticeResult, NoticeSettled, Overdue, Progress, Record, Store, StoreError, StoreStats,
+        NoticeResult, NoticeSettled, Overdue, Progress, Record, Replay, Replayed, Store, StoreError, StoreStats,
     },
     reminder::Reminders,
     request::IdempotencyKey,
@@ -199,6 +201,25 @@ impl Store for SqliteStore {
     async fn list(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |connection| read::list(connection, &filter)).await
+    }
+
+    async fn dead_letters(&self, filter: &LetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |connection| desk::list(connection, &filter)).await
+    }
+
+    async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<DeadLetter>, StoreError> {
+        self.readers.read(move |connection| desk::find(connection, id)).await
+    }
+
+    async fn try_replay(&self, id: DeadLetterId) -> Result<Replayed, StoreError> {
+        let now = self.writer.now();
+        self.readers.read(move |connection| desk::try_replay(connection, now, id)).await
+    }
+
+    async fn replay(&self, replay: &Replay) -> Result<Replayed, StoreError> {
+        let replay = *replay;
+        self.work(move |tx| desk::replay(tx, &replay)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     booking::{Appointment, Booking, Contact, Language, Status},
+    dead_letter::DeadLetterKind,
     decision::Reason,
     id::{BookingId, EndpointId, JobId, NoticeId, Token},
     job::JobKind,
@@ -49,7 +50,7 @@ macro_rules! code_column {
         }
     )+};
 }
-code_column!(Status, Reason, Language, JobKind, EventKind, EntryKind, NoticeState);
+code_column!(DeadLetterKind, Status, Reason, Language, JobKind, EventKind, EntryKind, NoticeState);
 
 /// A time as a column: milliseconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

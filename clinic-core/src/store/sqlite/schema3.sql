@@ -22,3 +22,7 @@ CREATE INDEX booking_remind ON booking (remind_at) WHERE remind_at IS NOT NULL;
 -- The desk is read by age and by reason.
 CREATE INDEX dead_letter_at ON dead_letter (at, id);
 CREATE INDEX dead_letter_code ON dead_letter (code, at, id);
+
+-- The replay that a letter had: a letter is replayed once, and a booking tried again as one other.
+ALTER TABLE dead_letter ADD COLUMN replay BLOB;
+CREATE UNIQUE INDEX booking_replay ON booking (replay_of) WHERE replay_of IS NOT NULL;

@@ -6,6 +6,7 @@ mod claiming;
 mod concluding;
 mod deadline;
 mod following;
+mod desk;
 mod idempotency;
 mod listing;
 mod losses;
@@ -51,6 +52,7 @@ pub async fn exercise_store(make: impl AsyncFn(Arc<dyn Clock>) -> Arc<dyn Store>
     listing::check(&mut suite).await;
     timeline::check(&mut suite).await;
     following::check(&mut suite).await;
+    desk::check(&mut suite).await;
     upkeep::check(&mut suite).await;
     suite.findings.conclude("the store");
 }

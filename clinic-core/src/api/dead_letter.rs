@@ -1,0 +1,95 @@
+//! Dead letters as answers show them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::utc;
+use crate::{
+    dead_letter::{DeadLetter, DeadLetterKind},
+    id::{BookingId, NoticeId},
+};
+
+/// A dead letter, as every answer shows it. Times are UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct DeadLetterView {
+    /// Its id.
+    pub id: i64,
+    /// The booking it is about.
+    pub booking: Uuid,
+    /// What failed.
+    pub kind: DeadLetterKind,
+    /// Why: a reason of rejection, an outcome of an attempt, or the code of a channel.
+    pub code: String,
+    /// Attempts or tries spent.
+    pub attempts: u32,
+    /// The notice that failed.
+    pub notice: Option<Uuid>,
+    /// Its channel.
+    pub channel: Option<String>,
+    /// When it failed for good.
+    #[serde(with = "utc")]
+    pub at: DateTime<Utc>,
+    /// When it was replayed.
+    #[serde(with = "utc::option")]
+    pub replayed_at: Option<DateTime<Utc>>,
+    /// The booking that a replayed decision became.
+    pub replayed_as: Option<Uuid>,
+}
+
+impl From<&DeadLetter> for DeadLetterView {
+    fn from(letter: &DeadLetter) -> Self {
+        Self {
+            id: letter.id.0,
+            booking: letter.booking.uuid(),
+            kind: letter.kind,
+            code: letter.code.clone(),
+            attempts: letter.attempts,
+            notice: letter.notice.map(NoticeId::uuid),
+            channel: letter.channel.clone(),
+            at: letter.at,
+            replayed_at: letter.replayed_at,
+            replayed_as: letter.replayed_as.map(BookingId::uuid),
+        }
+    }
+}
+
+/// Answer of `GET /dead-letters`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct DeadLetterPage {
+    /// Oldest first.
+    pub items: Vec<DeadLetterView>,
+    /// Hand it back as `cursor` for the next page; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+impl DeadLetterPage {
+    /// A page.
+    #[must_use]
+    pub const fn new(items: Vec<DeadLetterView>, next_cursor: Option<String>) -> Self {
+        Self { items, next_cursor }
+    }
+}
+
+/// Answer of `POST /dead-letters/{id}/replay`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct ReplayView {
+    /// Whether it was only tried: then nothing was changed.
+    pub dry_run: bool,
+    /// The letter as it is now.
+    pub dead_letter: DeadLetterView,
+}
+
+impl ReplayView {
+    /// What became of a replay.
+    #[must_use]
+    pub const fn new(dry_run: bool, dead_letter: DeadLetterView) -> Self {
+        Self { dry_run, dead_letter }
+    }
+}

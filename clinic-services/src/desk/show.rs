@@ -1,0 +1,53 @@
+use std::{io::Write, process::ExitCode};
+
+use clinic_client::{Client, DeadLetterView};
+
+use super::{DeskError, Selection, explain};
+
+pub(super) async fn list(client: &Client, selection: &Selection, replayed: Option<bool>) -> Result<ExitCode, DeskError> {
+    let mut list = selection.narrow(client.dead_letters().list());
+    if let Some(replayed) = replayed {
+        list = list.replayed(replayed);
+    }
+    let mut letters = list.stream();
+    let mut left = selection.most();
+    while left > 0
+        && let Some(letter) = letters.next().await?
+    {
+        left -= 1;
+        if !say(&line(&letter)) {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn show(client: &Client, id: i64) -> Result<ExitCode, DeskError> {
+    let letter = client.dead_letters().get(id).await?;
+    say(&serde_json::to_string_pretty(&letter).expect("a letter is strings and numbers, which always serialise"));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn explain(client: &Client, id: i64) -> Result<ExitCode, DeskError> {
+    let letter = client.dead_letters().get(id).await?;
+    let outlook = client.dead_letters().replay(id).dry_run(true).send().await;
+    say(&explain::explain(&letter, outlook.as_ref().err()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line to standard output, whose reader may have seen enough: false then.
+pub(super) fn say(line: &str) -> bool {
+    writeln!(std::io::stdout(), "{line}").is_ok()
+}
+
+/// A letter in one line: no word of the patient.
+fn line(letter: &DeadLetterView) -> String {
+    let at = letter.at.format("%Y-%m-%dT%H:%M:%SZ");
+    let channel = letter.channel.as_deref().map(|channel| format!(" on {channel}")).unwrap_or_default();
+    let replayed = match (letter.replayed_at, letter.replayed_as) {
+        (_, Some(booking)) => format!(", replayed as {booking}"),
+        (Some(_), None) => ", replayed".to_owned(),
+        (None, None) => String::new(),
+    };
+    format!("{} {at} {}{channel} {} booking {}{replayed}", letter.id, letter.kind, letter.code, letter.booking)
+}

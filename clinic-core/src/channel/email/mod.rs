@@ -1,5 +1,6 @@
 //! E-mail: text, HTML and an invitation, by a mail server (RFC 5321).
 
+mod connections;
 mod invitation;
 mod letter;
 mod message;
@@ -9,11 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::{
-    AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
     message::Mailbox,
-    transport::smtp::{self, PoolConfig, response::Response},
+    transport::smtp::{self, response::Response},
 };
+use tokio::time;
 
+use self::connections::Connections;
 pub use self::options::{EmailError, EmailOptions};
 use crate::{
     notification::Notice,
@@ -31,7 +33,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// operator's to mend. What it refuses for good (5xx), and an address that is none (`bad_address`), go to the dead-letter desk.
 #[derive(Debug)]
 pub struct EmailChannel {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    connections: Connections,
     from: Mailbox,
     options: EmailOptions,
 }
@@ -44,13 +46,8 @@ impl EmailChannel {
     pub fn new(options: EmailOptions) -> Result<Self, EmailError> {
         // One provider of cryptography in the whole program. One that is installed already serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let pool = PoolConfig::new().max_size(u32::try_from(options.concurrency).unwrap_or(u32::MAX)).idle_timeout(IDLE);
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(options.url.as_str())
-            .map_err(EmailError::Transport)?
-            .timeout(Some(options.timeout))
-            .pool_config(pool)
-            .build();
-        Ok(Self { transport, from: options.from.clone(), options })
+        let connections = Connections::new(&options)?;
+        Ok(Self { connections, from: options.from.clone(), options })
     }
 }
 
@@ -62,7 +59,9 @@ impl Channel for EmailChannel {
 
     async fn send(&self, notice: &Notice) -> Result<Receipt, ChannelError> {
         let mail = message::compose(notice, &self.from)?;
-        let answer = self.transport.send(mail).await.map_err(failure)?;
+        let sending = time::timeout(self.options.timeout, self.connections.send(&mail)).await;
+        let late = |error: time::error::Elapsed| ChannelError::Transient { code: "smtp_timeout", retry_after: None, source: error.into() };
+        let answer = sending.map_err(late)?.map_err(failure)?;
         Ok(queue_id(&answer).map_or_else(Receipt::none, Receipt::with_reference))
     }
 
@@ -70,8 +69,9 @@ impl Channel for EmailChannel {
         self.options.concurrency
     }
 
+    /// A second longer than one mail may take, so that it is this channel that says what was late.
     fn timeout(&self) -> Duration {
-        self.options.timeout
+        self.options.timeout.saturating_add(Duration::from_secs(1))
     }
 
     fn retry(&self) -> RetryPolicy {

@@ -165,3 +165,83 @@ fn of_a_servers_answer_only_its_queue_id_is_kept() {
         assert_eq!(queue_id(&said(line)), None, "{line}");
     }
 }
+
+mod server {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::TcpListener,
+    };
+
+    /// A mail server that answers each command by `answer`, and counts its connections.
+    pub(super) async fn start(answer: fn(&str) -> Option<&'static str>) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    stream.write_all(b"220 here\r\n").await?;
+                    let (mut line, mut in_mail) = (String::new(), false);
+                    while stream.read_line(&mut line).await? > 0 {
+                        let command = line.trim_end().to_owned();
+                        line.clear();
+                        if in_mail && command != "." {
+                            continue;
+                        }
+                        in_mail = command == "DATA";
+                        // Without an answer the connection stays open and silent.
+                        if let Some(answer) = answer(&command) {
+                            stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+                        }
+                    }
+                    std::io::Result::Ok(())
+                });
+            }
+        });
+        (url, connections)
+    }
+
+    pub(super) fn polite(command: &str) -> Option<&'static str> {
+        Some(match command {
+            "DATA" => "354 go on",
+            "." => "250 2.0.0 Ok: queued as ABC123",
+            _ => "250 ok",
+        })
+    }
+}
+
+fn channel(url: &str, timeout: Duration) -> EmailChannel {
+    let mut options = EmailOptions::new(url, "Clinic <citas@example.org>").unwrap();
+    options.timeout = timeout;
+    EmailChannel::new(options).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_serves_mail_after_mail() {
+    let (url, connections) = server::start(server::polite).await;
+    let channel = channel(&url, Duration::from_secs(30));
+    for _ in 0..3 {
+        let receipt = channel.send(&notice(appointment(), EventKind::Confirmed)).await.unwrap();
+        assert_eq!(receipt.reference.as_deref(), Some("ABC123"));
+    }
+    assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_mail_that_came_too_late_leaves_no_connection_to_the_next() {
+    let (url, connections) = server::start(|command| if command == "." { None } else { server::polite(command) }).await;
+    let channel = channel(&url, Duration::from_millis(200));
+    for _ in 0..2 {
+        let late = channel.send(&notice(appointment(), EventKind::Confirmed)).await.unwrap_err();
+        assert!(matches!(late, ChannelError::Transient { code: "smtp_timeout", .. }), "{late:?}");
+    }
+    assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), 2);
+}

@@ -2,7 +2,7 @@
 //!
 //! Requests are accepted at once as `pending`, decided later by a worker, and every decision is told. The modules, in
 //! reading order: the pure domain ([`id`], [`slot`], [`booking`], [`decision`], [`retry`], [`job`], [`message`],
-//! [`topology`], [`notification`], [`timeline`], [`page`], [`request`]) and the JSON contract ([`api`]), both free of
+//! [`topology`], [`notification`], [`webhook`], [`timeline`], [`page`], [`request`]) and the JSON contract ([`api`]), both free of
 //! async and IO; with the feature `engine` the `ports` and the use cases over them; behind a feature each, the adapters and
 //! the conformance suites that judge them (`testing`).
 
@@ -18,6 +18,7 @@ pub mod message;
 pub mod topology;
 pub mod notification;
 pub mod reminder;
+pub mod webhook;
 pub mod timeline;
 pub mod page;
 pub mod request;
@@ -49,7 +50,7 @@ pub mod store;
 pub mod broker;
 #[cfg(any(feature = "simulated", feature = "http-availability"))]
 pub mod availability;
-#[cfg(any(feature = "log-channel", feature = "email-channel"))]
+#[cfg(any(feature = "log-channel", feature = "email-channel", feature = "webhook-channel"))]
 pub mod channel;
 #[cfg(feature = "engine")]
 pub mod clinic;

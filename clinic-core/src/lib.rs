@@ -2,7 +2,8 @@
 //!
 //! Requests are accepted at once as `pending`, decided later by a worker, and every decision is told. The modules, in
 //! reading order: the pure domain ([`id`], [`slot`], [`booking`], [`decision`], [`retry`], [`job`], [`message`],
-//! [`topology`], [`notification`], [`timeline`], [`dead_letter`], [`page`], [`request`]) and the JSON contract ([`api`]), both free of
+//! [`topology`], [`notification`], [`reminder`], [`webhook`], [`timeline`], [`dead_letter`], [`page`], [`request`]) and the JSON contract
+//! ([`api`]), both free of
 //! async and IO; with the feature `engine` the `ports` and the use cases over them; behind a feature each, the adapters and
 //! the conformance suites that judge them (`testing`).
 
@@ -18,6 +19,7 @@ pub mod message;
 pub mod topology;
 pub mod notification;
 pub mod reminder;
+pub mod webhook;
 pub mod timeline;
 pub mod dead_letter;
 pub mod page;
@@ -52,7 +54,7 @@ pub mod store;
 pub mod broker;
 #[cfg(any(feature = "simulated", feature = "http-availability"))]
 pub mod availability;
-#[cfg(any(feature = "log-channel", feature = "email-channel"))]
+#[cfg(any(feature = "log-channel", feature = "email-channel", feature = "webhook-channel"))]
 pub mod channel;
 #[cfg(feature = "engine")]
 pub mod clinic;

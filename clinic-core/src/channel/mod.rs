@@ -4,6 +4,8 @@
 mod email;
 #[cfg(feature = "log-channel")]
 mod log;
+#[cfg(feature = "webhook-channel")]
+pub mod webhook;
 
 #[cfg(feature = "email-channel")]
 pub use email::{EmailChannel, EmailError, EmailOptions};

@@ -16,9 +16,8 @@ use clinic_core::{
     page::{Cursor, Filter},
     ports::{
         Acceptance, Broker, BrokerError, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Consumer, Followed,
-        Keyed, Listener, NewBooking, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Progress, PublishError, Record, Replay, Replayed,
-        Store,
-        StoreError, StoreStats, SystemClock,
+        Keyed, Listener, NewBooking, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Progress, PublishError, Record, Replay,
+        Replayed, Store, StoreError, StoreStats, SystemClock,
     },
     request::IdempotencyKey,
     timeline::{Entry, EntryKind},
@@ -103,6 +102,8 @@ fn grown(booking: &Booking, after: u32) -> Progress {
     let kinds = [Some(EntryKind::Accepted), decided];
     let entries = (1..).zip(kinds.into_iter().flatten()).map(|(seq, kind)| Entry::new(seq, booking.created_at, kind));
     Progress::new(booking.id, entries.filter(|entry| entry.seq > after).collect(), decided.is_some())
+}
+
 /// The one letter on the desk.
 pub(crate) fn letter() -> DeadLetter {
     let booking = uuid::Uuid::from_u128(7).into();

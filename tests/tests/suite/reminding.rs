@@ -14,7 +14,7 @@ use crate::{number, visit};
 const VISITS: usize = 60;
 
 fn setup() -> Setup {
-    Setup::new().set("CLINIC_SIM_DELAY", "0s").set("CLINIC_REMINDERS", "20s,18s").set("CLINIC_SWEEP", "200ms")
+    Setup::new().set("CLINIC_SIM_DELAY", "0s").set("CLINIC_REMINDERS", "20s,12s").set("CLINIC_SWEEP", "200ms")
 }
 
 /// Nobody is waiting for a reminder any more.
@@ -36,7 +36,7 @@ fn reminders(setup: &Setup) -> Vec<usize> {
 async fn each_is_told_once_though_the_clinic_is_killed() {
     let setup = setup();
     let clinic = setup.start();
-    let start: DateTime<Utc> = Utc::now() + TimeDelta::seconds(25);
+    let start: DateTime<Utc> = Utc::now() + TimeDelta::seconds(32);
     for place in 0..VISITS {
         let visit = visit(&format!("PAC{place}"), &format!("DOC{place}"), start + TimeDelta::milliseconds(20 * place as i64));
         clinic.http().book(&visit).await.expect(202);
@@ -68,7 +68,7 @@ async fn each_is_told_once_though_the_clinic_is_killed() {
 async fn a_visit_that_was_cancelled_has_none() {
     let setup = setup();
     let mut clinic = setup.start();
-    let start: DateTime<Utc> = Utc::now() + TimeDelta::seconds(24);
+    let start: DateTime<Utc> = Utc::now() + TimeDelta::seconds(34);
     let cancelled = clinic.http().book(&visit("PAC001", "DOC001", start)).await.expect(202).id();
     let kept = clinic.http().book(&visit("PAC002", "DOC002", start)).await.expect(202).id();
     for id in [cancelled, kept] {

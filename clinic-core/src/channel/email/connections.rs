@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use lettre::{
@@ -32,6 +33,15 @@ enum Encryption {
     Wrapped,
 }
 
+/// When it failed: what a server says before it was offered a mail is not about the mail.
+#[derive(Debug)]
+pub(super) enum SendError {
+    /// While connecting, encrypting and logging in.
+    Connecting(Error),
+    /// While handing the mail over.
+    Sending(Error),
+}
+
 /// Open connections, of which each serves one mail at a time.
 ///
 /// lettre's own pool takes back the connection of a send that is dropped, as every time-out drops one, in the middle of its mail: the
@@ -45,6 +55,8 @@ pub(super) struct Connections {
     login: Option<Credentials>,
     hello: ClientId,
     keep: usize,
+    /// Of each address of the host: one that is not reached leaves time for the next.
+    connect_within: Duration,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
@@ -66,22 +78,23 @@ impl Connections {
             encryption,
             tls,
             login: login(&options.url),
-            hello: ClientId::default(),
+            hello: ClientId::Domain(options.from.email.domain().to_owned()),
+            connect_within: options.timeout / 4,
             keep: options.concurrency,
             idle: Mutex::default(),
         })
     }
 
     /// Hands a mail over.
-    pub(super) async fn send(&self, mail: &Message) -> Result<Response, Error> {
+    pub(super) async fn send(&self, mail: &Message) -> Result<Response, SendError> {
         let mut connection = match self.reuse() {
             Some(mut connection) => {
                 // It may have been closed meanwhile.
-                if connection.test_connected().await { connection } else { self.connect().await? }
+                if connection.test_connected().await { connection } else { self.connect().await.map_err(SendError::Connecting)? }
             }
-            None => self.connect().await?,
+            None => self.connect().await.map_err(SendError::Connecting)?,
         };
-        let answer = connection.send(mail.envelope(), &mail.formatted()).await?;
+        let answer = connection.send(mail.envelope(), &mail.formatted()).await.map_err(SendError::Sending)?;
         self.put_back(connection);
         Ok(answer)
     }
@@ -89,7 +102,7 @@ impl Connections {
     async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
         let wrapped = self.tls.clone().filter(|_| self.encryption == Encryption::Wrapped);
         let server = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, wrapped, None).await?;
+        let mut connection = AsyncSmtpConnection::connect_tokio1(server, Some(self.connect_within), &self.hello, wrapped, None).await?;
         let starts_tls = match self.encryption {
             Encryption::Required => true,
             Encryption::Offered => connection.can_starttls(),

@@ -9,13 +9,10 @@ mod options;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lettre::{
-    message::Mailbox,
-    transport::smtp::{self, response::Response},
-};
+use lettre::{message::Mailbox, transport::smtp::response::Response};
 use tokio::time;
 
-use self::connections::Connections;
+use self::connections::{Connections, SendError};
 pub use self::options::{EmailError, EmailOptions};
 use crate::{
     notification::Notice,
@@ -79,13 +76,17 @@ impl Channel for EmailChannel {
     }
 }
 
-fn failure(error: smtp::Error) -> ChannelError {
+fn failure(error: SendError) -> ChannelError {
+    let (error, connecting) = match error {
+        SendError::Connecting(error) => (error, true),
+        SendError::Sending(error) => (error, false),
+    };
     let status: Option<u16> = error.status().map(Into::into);
     let (may_pass, code) = match status {
         // Logging in: RFC 4954, section 6.
         Some(432 | 454 | 530 | 534 | 535 | 538) => (true, "smtp_login"),
         Some(400..=499) => (true, "smtp_deferred"),
-        Some(_) => (false, "smtp_refused"),
+        Some(_) => (connecting, "smtp_refused"),
         None if error.is_timeout() => (true, "smtp_timeout"),
         None if error.is_tls() => (true, "smtp_tls"),
         // Such as a server without STARTTLS.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::{
-    accept, ending,
+    accept, ending, remind,
     rows::{self, Millis},
     tx::Tx,
 };
@@ -13,7 +13,7 @@ use crate::{
     id::{EndpointId, JobId, NoticeId},
     job::JobKind,
     message::Message,
-    notification::EventKind,
+    notification::{EventKind, TOO_LATE},
     page::{DEFAULT_LIMIT, MAX_LIMIT},
     ports::{NewBooking, Replay, Replayed},
     timeline::EntryKind,
@@ -123,7 +123,7 @@ fn refusal(connection: &Connection, now: Millis, letter: &DeadLetter) -> rusqlit
             }
             Ok(is_taken(connection, &booking)?.then_some(ReplayRefused::SlotTaken))
         }
-        DeadLetterKind::Notice => notice_refusal(connection, letter),
+        DeadLetterKind::Notice => notice_refusal(connection, now, letter),
         DeadLetterKind::Release => Ok(None),
     }
 }
@@ -140,8 +140,14 @@ fn is_taken(connection: &Connection, booking: &Booking) -> rusqlite::Result<bool
         .query_row(params![doctor, Millis::from(appointment.slot.start()), Millis::from(appointment.slot.end())], |row| row.get(0))
 }
 
-fn notice_refusal(connection: &Connection, letter: &DeadLetter) -> rusqlite::Result<Option<ReplayRefused>> {
+fn notice_refusal(connection: &Connection, now: Millis, letter: &DeadLetter) -> rusqlite::Result<Option<ReplayRefused>> {
     let notice = Failed::find(connection, letter)?;
+    if notice.event == EventKind::Reminder {
+        let booking = rows::booking(connection, letter.booking)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        if remind::pointless(now, notice.event, &booking) == Some(TOO_LATE) {
+            return Ok(Some(ReplayRefused::AlreadyStarted));
+        }
+    }
     if let Some(endpoint) = notice.channel.strip_prefix(WEBHOOK) {
         let found: Option<(bool, bool)> = match endpoint.parse::<EndpointId>() {
             Ok(endpoint) => connection

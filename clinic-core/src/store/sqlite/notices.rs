@@ -19,7 +19,7 @@ use crate::{
     decision::Reason,
     id::{BookingId, JobId, NoticeId, Token},
     job::JobKind,
-    notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED},
+    notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED, TOO_LATE},
     ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
     retry::{MAX_LOSSES, pause_after_loss},
 };
@@ -201,6 +201,14 @@ fn grant(
             wake_later(tx, &row)?;
             continue;
         }
+        if !siblings.older.is_empty()
+            && let Some(code) = pointless(tx, &row)?
+        {
+            // It takes nothing else with it: what is older may still be told.
+            row.store(tx)?;
+            row.end(tx, NoticeState::Skipped, 0, Some(code), None)?;
+            continue;
+        }
         if let Some(until) = settle_older(tx, siblings.older)? {
             // The one before it is being sent: its settling wakes this one, its lease's end at the latest.
             row.store(tx)?;
@@ -252,14 +260,16 @@ impl Siblings {
         let mut statement = tx.connection.prepare_cached(concat!(
             "SELECT ",
             row_columns!(),
-            ", state FROM notice WHERE booking = ?1 AND event_seq <> ?2 AND channel = ?3"
+            ", state, code FROM notice WHERE booking = ?1 AND event_seq <> ?2 AND channel = ?3"
         ))?;
         let mut others = statement.query(params![row.booking, row.event_seq, row.channel])?;
         let mut siblings = Self { older: Vec::new(), later: false };
         while let Some(other) = others.next()? {
             let (sibling, state): (Row, NoticeState) = (Row::read(other)?, other.get(10)?);
+            let code: Option<String> = other.get(11)?;
             if sibling.event_seq > row.event_seq {
-                siblings.later = true;
+                // A reminder that came to nothing overtakes nothing.
+                siblings.later |= code.as_deref() != Some(TOO_LATE);
             } else if state == NoticeState::Pending || sibling.busy_until(tx.now).is_some() {
                 siblings.older.push(sibling);
             }
@@ -293,7 +303,7 @@ fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<
         Err(error) => return Err(error),
     };
     let event = event(tx, row)?;
-    if let Some(code) = remind::pointless(tx, event.kind, &booking) {
+    if let Some(code) = remind::pointless(tx.now, event.kind, &booking) {
         row.store(tx)?;
         row.end(tx, NoticeState::Skipped, 0, Some(code), None)?;
         wake_later(tx, row)?;
@@ -310,6 +320,15 @@ fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<
         row.insert(tx, Some((token, until)), until)?;
     }
     Ok(Some(Notice::new(row.id, row.job, token, row.booking, booking.appointment, event, row.channel.clone(), row.tries, until.time())))
+}
+
+/// Why a reminder's row is not to be sent any more, if so.
+fn pointless(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Option<&'static str>> {
+    let kind = event(tx, row)?.kind;
+    if kind != EventKind::Reminder {
+        return Ok(None);
+    }
+    Ok(rows::booking(tx.connection, row.booking)?.and_then(|booking| remind::pointless(tx.now, kind, &booking)))
 }
 
 /// The immutable event that a row tells, from the timeline.

@@ -22,6 +22,10 @@ CREATE INDEX booking_remind ON booking (remind_at) WHERE remind_at IS NOT NULL;
 -- The desk is read by age and by reason.
 CREATE INDEX dead_letter_at ON dead_letter (at, id);
 CREATE INDEX dead_letter_code ON dead_letter (code, at, id);
+CREATE INDEX dead_letter_kind ON dead_letter (kind, at, id);
+-- Most of what is asked for, and of a large desk perhaps little.
+CREATE INDEX dead_letter_open ON dead_letter (at, id) WHERE replayed_at IS NULL;
+CREATE INDEX dead_letter_open_code ON dead_letter (code, at, id) WHERE replayed_at IS NULL;
 
 -- The replay that a letter had: a letter is replayed once, and a booking tried again as one other.
 ALTER TABLE dead_letter ADD COLUMN replay BLOB;

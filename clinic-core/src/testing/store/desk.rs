@@ -7,7 +7,7 @@ use crate::{
     decision::{AttemptOutcome, Decision, Reason},
     id::BookingId,
     job::JobKind,
-    notification::NoticeState,
+    notification::{EventKind, NoticeState},
     ports::{Ending, NoticeEnding, Replay, Replayed},
     timeline::EntryKind,
     topology::Publication,
@@ -24,6 +24,8 @@ checks! {
     a_try_changes_nothing,
     a_replayed_notice_is_sent_again_under_its_own_id,
     a_notice_that_something_later_follows_is_not_replayed,
+    a_reminder_of_a_visit_that_has_begun_is_not_replayed,
+    letters_of_one_instant_are_listed_once_each_page_by_page,
     a_replayed_release_is_a_job_again,
     a_letter_that_never_was_is_not_found,
 }
@@ -212,6 +214,38 @@ async fn a_notice_that_something_later_follows_is_not_replayed(p: &Practice) {
     let letter = failed_notice(p).await;
     p.cancelled(letter.booking).await;
     assert_eq!(refusal(replay(p, &request(&letter)).await), ReplayRefused::Superseded, "who was told of the end is not told of before");
+}
+
+async fn a_reminder_of_a_visit_that_has_begun_is_not_replayed(p: &Practice) {
+    let (id, confirmed) = p.confirmed(0).await;
+    let notice = p.notice(confirmed).await;
+    p.settled(&notice, NoticeEnding::Sent(None)).await;
+    let start = p.booking(id).await.appointment.slot.start();
+    p.clock.set(start - DAY);
+    let notice = p.notice(tell(&p.remind(10).await, EventKind::Reminder)).await;
+    p.settled(&notice, NoticeEnding::Failed("bad_address")).await;
+    let letter = letter(p, id, DeadLetterKind::Notice).await;
+    assert!(matches!(p.store.try_replay(letter.id).await, Ok(Replayed::Possible(_))), "there is time until it begins");
+    p.clock.set(start);
+    assert_eq!(refusal(replay(p, &request(&letter)).await), ReplayRefused::AlreadyStarted, "a reminder now would mislead");
+}
+
+async fn letters_of_one_instant_are_listed_once_each_page_by_page(p: &Practice) {
+    let mut all = Vec::new();
+    for n in 0..3 {
+        all.push(undecided(p, n).await);
+    }
+    for filter in
+        [LetterFilter::default(), LetterFilter { code: Some(all[0].code.clone()), since: Some(p.now()), ..LetterFilter::default() }]
+    {
+        let mut filter = LetterFilter { limit: 1, ..filter };
+        let mut found = Vec::new();
+        while let Some(letter) = letters(p, &filter).await.pop() {
+            filter.after = Some(LetterCursor::after(&letter));
+            found.push(letter);
+        }
+        assert_eq!(found, all, "each once, however many have one time");
+    }
 }
 
 async fn a_replayed_release_is_a_job_again(p: &Practice) {

@@ -18,6 +18,7 @@ checks! {
     a_reminder_that_was_missed_is_told_late_but_never_after_the_start,
     a_visit_that_is_confirmed_on_its_day_has_no_reminder,
     a_reminder_that_cannot_be_sent_in_time_is_skipped,
+    a_reminder_that_came_to_nothing_overtakes_no_confirmation,
     a_reminder_of_a_booking_cancelled_meanwhile_is_superseded,
     reminders_are_made_in_bounded_batches,
 }
@@ -89,6 +90,23 @@ async fn a_reminder_that_cannot_be_sent_in_time_is_skipped(p: &Practice) {
     assert!(p.overdue_notices(&[("log", 10)], 10).await.is_empty(), "the visit has begun");
     assert_eq!(last_row(p, id).await, (EventKind::Reminder, NoticeState::Skipped, Some(TOO_LATE.to_owned())));
     assert!(p.overdue_notices(&[("log", 10)], 10).await.is_empty(), "and that is the end of it");
+}
+
+async fn a_reminder_that_came_to_nothing_overtakes_no_confirmation(p: &Practice) {
+    let (id, confirmed) = p.confirmed(0).await;
+    let notice = p.notice(confirmed).await;
+    p.settled(&notice, NoticeEnding::Retry("log_unwritable", Duration::from_secs(90 * 24 * 3600))).await;
+    until_before(p, id, HOUR).await;
+    let due = tell(&p.remind(100).await, EventKind::Reminder);
+    p.advance(HOUR);
+    assert!(p.log_notices(due).await.is_empty(), "the visit has begun");
+    let states = p.states(id).await;
+    assert_eq!(states[0].2, NoticeState::Pending, "but nobody was told yet that it takes place");
+    p.advance(Duration::from_secs(90 * 24 * 3600));
+    let found = p.overdue_notices(&[("log", 10)], 10).await;
+    assert_eq!(found.len(), 1, "so that is tried to the end");
+    p.settled(&found[0], NoticeEnding::Failed("log_unwritable")).await;
+    assert_eq!(p.states(id).await[0].2, NoticeState::Failed, "and staff hear of it");
 }
 
 async fn a_reminder_of_a_booking_cancelled_meanwhile_is_superseded(p: &Practice) {

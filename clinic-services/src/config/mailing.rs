@@ -3,11 +3,7 @@ use std::{fmt, time::Duration};
 use clap::Args;
 use clinic_core::{channel::EmailOptions, retry::RetryPolicy};
 
-use super::{
-    ConfigError, Exposure,
-    duration::{self},
-    locality::is_here,
-};
+use super::{ConfigError, Exposure, duration, locality::is_here};
 
 /// How mail is sent, where `CLINIC_CHANNELS` names `email`.
 #[derive(Args, Clone)]

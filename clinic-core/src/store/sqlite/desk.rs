@@ -10,7 +10,7 @@ use super::{
 use crate::{
     booking::Booking,
     dead_letter::{DeadLetter, DeadLetterId, DeadLetterKind, LetterFilter, ReplayRefused},
-    id::{EndpointId, JobId, NoticeId},
+    id::{JobId, NoticeId},
     job::JobKind,
     message::Message,
     notification::{EventKind, TOO_LATE},
@@ -18,10 +18,8 @@ use crate::{
     ports::{NewBooking, Replay, Replayed},
     timeline::EntryKind,
     topology::{Publication, Route},
+    webhook,
 };
-
-/// How ledger rows name a webhook: by this and its id.
-const WEBHOOK: &str = "webhook:";
 
 /// The columns of [`read`], in its order, and where they come from. A notice is found by its booking, the ledger's key.
 macro_rules! letters {
@@ -148,14 +146,11 @@ fn notice_refusal(connection: &Connection, now: Millis, letter: &DeadLetter) -> 
             return Ok(Some(ReplayRefused::AlreadyStarted));
         }
     }
-    if let Some(endpoint) = notice.channel.strip_prefix(WEBHOOK) {
-        let found: Option<(bool, bool)> = match endpoint.parse::<EndpointId>() {
-            Ok(endpoint) => connection
-                .prepare_cached("SELECT removed_at IS NOT NULL, disabled_at IS NOT NULL FROM webhook WHERE id = ?1")?
-                .query_row([endpoint], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?,
-            Err(_) => None,
-        };
+    if let (_, Some(endpoint)) = webhook::split(&notice.channel) {
+        let found: Option<(bool, bool)> = connection
+            .prepare_cached("SELECT removed_at IS NOT NULL, disabled_at IS NOT NULL FROM webhook WHERE id = ?1")?
+            .query_row([endpoint], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
         match found {
             None | Some((true, _)) => return Ok(Some(ReplayRefused::EndpointRemoved)),
             Some((false, true)) => return Ok(Some(ReplayRefused::EndpointDisabled)),

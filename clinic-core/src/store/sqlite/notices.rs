@@ -195,18 +195,14 @@ fn grant(
             continue;
         }
         if siblings.later {
-            row.store(tx)?;
-            row.end(tx, NoticeState::Skipped, 0, Some(SUPERSEDED), None)?;
-            // Whichever waited for it is due now; the next sweep finds it.
-            wake_later(tx, &row)?;
+            skip(tx, &row, SUPERSEDED)?;
             continue;
         }
         if !siblings.older.is_empty()
             && let Some(code) = pointless(tx, &row)?
         {
             // It takes nothing else with it: what is older may still be told.
-            row.store(tx)?;
-            row.end(tx, NoticeState::Skipped, 0, Some(code), None)?;
+            skip(tx, &row, code)?;
             continue;
         }
         if let Some(until) = settle_older(tx, siblings.older)? {
@@ -245,6 +241,13 @@ fn lose(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<bool> {
         .execute(params![row.booking, row.event_seq, row.channel, losses])?;
     row.free(tx, due)?;
     Ok(due <= tx.now)
+}
+
+/// Ends a notice unsent. Whichever waited for it is due now; the next sweep finds it.
+fn skip(tx: &Tx<'_>, row: &Row, code: &str) -> rusqlite::Result<()> {
+    row.store(tx)?;
+    row.end(tx, NoticeState::Skipped, 0, Some(code), None)?;
+    wake_later(tx, row).map(drop)
 }
 
 /// The other notices of a notice's booking and channel.
@@ -304,9 +307,7 @@ fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<
     };
     let event = event(tx, row)?;
     if let Some(code) = remind::pointless(tx.now, event.kind, &booking) {
-        row.store(tx)?;
-        row.end(tx, NoticeState::Skipped, 0, Some(code), None)?;
-        wake_later(tx, row)?;
+        skip(tx, row, code)?;
         return Ok(None);
     }
     let (token, until) = (Token::generate(), tx.now.plus(claimant.lease));

@@ -8,6 +8,7 @@ use crate::{
     codes::codes,
     decision::Reason,
     id::{BookingId, JobId, NoticeId, Token},
+    webhook::Endpoint,
 };
 
 codes! {
@@ -87,6 +88,8 @@ pub struct Notice {
     pub tries: u32,
     /// Until when this notifier may keep it, on the store's clock.
     pub until: DateTime<Utc>,
+    /// The endpoint it is for, where its channel is one of webhooks.
+    pub endpoint: Option<Box<Endpoint>>,
 }
 
 impl Notice {
@@ -104,7 +107,14 @@ impl Notice {
         tries: u32,
         until: DateTime<Utc>,
     ) -> Self {
-        Self { id, job, token, booking, appointment, event, channel, tries, until }
+        Self { id, job, token, booking, appointment, event, channel, tries, until, endpoint: None }
+    }
+
+    /// The same, for an endpoint.
+    #[must_use]
+    pub fn for_endpoint(mut self, endpoint: Option<Endpoint>) -> Self {
+        self.endpoint = endpoint.map(Box::new);
+        self
     }
 
     /// The text for a person. Equal for equal id, whenever it is rendered.

@@ -1,6 +1,7 @@
 //! The reception: accepts, shows and cancels bookings. What an API process does, and what embedders call.
 
 mod desk;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +13,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-pub use self::desk::ReplayError;
+pub use self::{
+    desk::ReplayError,
+    webhooks::{Tried, WebhookError},
+};
 use crate::{
     api::{BookRequest, FieldError, Health, HealthStatus},
     booking::{Booking, CancelRefused, Status},
@@ -21,7 +25,7 @@ use crate::{
     job::JobKind,
     message::Message,
     page::Filter,
-    ports::{Acceptance, Broker, Cancellation, Clock, Followed, Keyed, NewBooking, Record, Store, StoreError, StoreStats},
+    ports::{Acceptance, Broker, Cancellation, Clock, Followed, Keyed, NewBooking, Poster, Record, Store, StoreError, StoreStats},
     relay::Relay,
     request::{self, IdempotencyKey},
     settings::Settings,
@@ -49,6 +53,7 @@ pub struct Reception {
     relay: Relay,
     waiters: Arc<Waiters>,
     settings: Arc<Settings>,
+    webhooks: Option<Arc<dyn Poster>>,
     /// When the last probe of the store began, and what it saw.
     probed: Arc<Mutex<Option<(Instant, String)>>>,
 }
@@ -113,7 +118,14 @@ impl Reception {
         waiters: Arc<Waiters>,
         settings: Arc<Settings>,
     ) -> Self {
-        Self { store, broker, clock, relay, waiters, settings, probed: Arc::default() }
+        Self { store, broker, clock, relay, waiters, settings, webhooks: None, probed: Arc::default() }
+    }
+
+    /// The same, with what posts to the endpoints that are registered.
+    #[must_use]
+    pub fn with_webhooks(mut self, poster: Option<Arc<dyn Poster>>) -> Self {
+        self.webhooks = poster;
+        self
     }
 
     /// Accepts a request: committed and synced when it returns.

@@ -1,5 +1,7 @@
 //! Webhooks: what is posted to a clinic's own systems, and how it is signed, as the Standard Webhooks specification says.
 
+mod endpoint;
+
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -8,6 +10,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 
+pub use self::endpoint::{
+    Disabled, ENDPOINT_DISABLED, ENDPOINT_GONE, ENDPOINT_REMOVED, Endpoint, FORMER_SIGNS_FOR, MAX_ENDPOINTS, NO_ENDPOINT,
+};
 use crate::{
     decision::Reason,
     id::{BookingId, EndpointId, NoticeId},
@@ -102,16 +107,25 @@ fn sign(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
+/// What every delivery is: the type of what happened, when, and ids.
+#[derive(Serialize)]
+struct Payload<T> {
+    #[serde(rename = "type")]
+    kind: String,
+    timestamp: String,
+    data: T,
+}
+
+impl<T: Serialize> Payload<T> {
+    fn bytes(kind: String, at: DateTime<Utc>, data: T) -> Vec<u8> {
+        let payload = Self { kind, timestamp: at.to_rfc3339_opts(SecondsFormat::Millis, true), data };
+        serde_json::to_vec(&payload).expect("a payload is strings and numbers, which always serialise")
+    }
+}
+
 /// The body of a delivery: ids alone, equal bytes for an equal notice.
 #[must_use]
 pub fn payload(notice: NoticeId, booking: BookingId, event: &Event) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Payload {
-        #[serde(rename = "type")]
-        kind: String,
-        timestamp: String,
-        data: Told,
-    }
     #[derive(Serialize)]
     struct Told {
         booking: BookingId,
@@ -119,12 +133,18 @@ pub fn payload(notice: NoticeId, booking: BookingId, event: &Event) -> Vec<u8> {
         seq: u32,
         reason: Option<Reason>,
     }
-    let payload = Payload {
-        kind: format!("booking.{}", event.kind.as_str()),
-        timestamp: event.at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        data: Told { booking, notice, seq: event.seq, reason: event.reason },
-    };
-    serde_json::to_vec(&payload).expect("a payload is strings and numbers, which always serialise")
+    let told = Told { booking, notice, seq: event.seq, reason: event.reason };
+    Payload::bytes(format!("booking.{}", event.kind.as_str()), event.at, told)
+}
+
+/// The body of a delivery that only tries an endpoint out.
+#[must_use]
+pub fn test_payload(endpoint: EndpointId, at: DateTime<Utc>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Tried {
+        endpoint: EndpointId,
+    }
+    Payload::bytes("webhook.test".into(), at, Tried { endpoint })
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use super::utc;
 use crate::{
     booking::{Booking, Language, Status},
     decision::Reason,
-    id::BookingId,
+    id::{BookingId, EndpointId},
     notification::{self, EventKind, NoticeRecord, NoticeState},
+    webhook,
 };
 
 /// A booking, as every answer shows it. Times are UTC.
@@ -102,6 +103,9 @@ pub struct NoticeView {
     pub event: EventKind,
     /// Where.
     pub channel: String,
+    /// Of a webhook, the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Uuid>,
     /// How it stands.
     pub state: NoticeState,
     /// Tries made.
@@ -117,10 +121,12 @@ pub struct NoticeView {
 
 impl From<&NoticeRecord> for NoticeView {
     fn from(record: &NoticeRecord) -> Self {
+        let (channel, endpoint) = webhook::split(&record.channel);
         Self {
             id: record.id.uuid(),
             event: record.event,
-            channel: record.channel.clone(),
+            channel: channel.to_owned(),
+            endpoint: endpoint.map(EndpointId::uuid),
             state: record.state,
             tries: record.tries,
             code: record.code.clone(),

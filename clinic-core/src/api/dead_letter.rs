@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::utc;
 use crate::{
     dead_letter::{DeadLetter, DeadLetterKind},
-    id::{BookingId, NoticeId},
+    id::{BookingId, EndpointId, NoticeId},
+    webhook,
 };
 
 /// A dead letter, as every answer shows it. Times are UTC.
@@ -29,6 +30,9 @@ pub struct DeadLetterView {
     pub notice: Option<Uuid>,
     /// Its channel.
     pub channel: Option<String>,
+    /// Of a webhook, the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Uuid>,
     /// When it failed for good.
     #[serde(with = "utc")]
     pub at: DateTime<Utc>,
@@ -41,6 +45,7 @@ pub struct DeadLetterView {
 
 impl From<&DeadLetter> for DeadLetterView {
     fn from(letter: &DeadLetter) -> Self {
+        let (channel, endpoint) = letter.channel.as_deref().map(webhook::split).unzip();
         Self {
             id: letter.id.0,
             booking: letter.booking.uuid(),
@@ -48,7 +53,8 @@ impl From<&DeadLetter> for DeadLetterView {
             code: letter.code.clone(),
             attempts: letter.attempts,
             notice: letter.notice.map(NoticeId::uuid),
-            channel: letter.channel.clone(),
+            channel: channel.map(str::to_owned),
+            endpoint: endpoint.flatten().map(EndpointId::uuid),
             at: letter.at,
             replayed_at: letter.replayed_at,
             replayed_as: letter.replayed_as.map(BookingId::uuid),

@@ -7,6 +7,7 @@ mod problem;
 mod request;
 mod timeline;
 mod utc;
+mod webhook;
 
 pub use self::{
     booking::{BookingPage, BookingView, NoticeView},
@@ -15,4 +16,5 @@ pub use self::{
     problem::{FieldError, Problem, ProblemCode},
     request::{BadBody, BookRequest, ContactBody},
     timeline::{TimelineEvent, TimelineView},
+    webhook::{WebhookList, WebhookRequest, WebhookSecretView, WebhookTestView, WebhookView},
 };

@@ -31,6 +31,12 @@ codes! {
         EndpointRemoved = "endpoint_removed",
         /// 409: the webhook of a notice is switched off.
         EndpointDisabled = "endpoint_disabled",
+        /// 409: the clinic tells nothing by webhook.
+        WebhooksOff = "webhooks_off",
+        /// 409: the URL is registered already.
+        WebhookExists = "webhook_exists",
+        /// 409: there are as many webhooks as there may be.
+        TooManyWebhooks = "too_many_webhooks",
         /// 413: over 64 KiB.
         BodyTooLarge = "body_too_large",
         /// 415: the body is not declared as JSON.
@@ -117,6 +123,9 @@ impl ProblemCode {
             Self::Superseded => (409, "Superseded"),
             Self::EndpointRemoved => (409, "Endpoint removed"),
             Self::EndpointDisabled => (409, "Endpoint disabled"),
+            Self::WebhooksOff => (409, "Webhooks off"),
+            Self::WebhookExists => (409, "Webhook exists"),
+            Self::TooManyWebhooks => (409, "Too many webhooks"),
             Self::BodyTooLarge => (413, "Body too large"),
             Self::UnsupportedMediaType => (415, "Unsupported media type"),
             Self::InvalidRequest => (422, "Invalid request"),

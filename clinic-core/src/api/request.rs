@@ -82,14 +82,7 @@ impl BookRequest {
         {
             return Ok(request);
         }
-        let fields: Map<String, Value> = match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => fields,
-            Ok(_) => return Err(BadBody::Fields(vec![FieldError::new("body", "must be a JSON object")])),
-            Err(error) => {
-                let (line, column) = (error.line(), error.column());
-                return Err(BadBody::Syntax(format!("the body is not JSON: see line {line}, column {column}")));
-            }
-        };
+        let fields = fields(body)?;
         let mut errors = Vec::new();
         for (name, value) in &fields {
             match name.as_str() {
@@ -117,6 +110,18 @@ impl BookRequest {
             errors.push(FieldError::new("body", "must name each field once"));
         }
         Err(BadBody::Fields(errors))
+    }
+}
+
+/// The fields of a body that is an object.
+pub(super) fn fields(body: &[u8]) -> Result<Map<String, Value>, BadBody> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(BadBody::Fields(vec![FieldError::new("body", "must be a JSON object")])),
+        Err(error) => {
+            let (line, column) = (error.line(), error.column());
+            Err(BadBody::Syntax(format!("the body is not JSON: see line {line}, column {column}")))
+        }
     }
 }
 

@@ -2,9 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::utc;
-use crate::timeline::{Entry, EntryKind};
+use crate::{
+    id::EndpointId,
+    timeline::{Entry, EntryKind},
+    webhook,
+};
 
 /// Answer of `GET /booking/{id}/timeline`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +55,9 @@ pub struct TimelineEvent {
     /// The notice's channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// Of a webhook, the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Uuid>,
     /// The notice's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
@@ -60,6 +68,7 @@ pub struct TimelineEvent {
 
 impl From<&Entry> for TimelineEvent {
     fn from(entry: &Entry) -> Self {
+        let (channel, endpoint) = entry.channel.as_deref().map(webhook::split).unzip();
         Self {
             seq: entry.seq,
             at: entry.at,
@@ -68,7 +77,8 @@ impl From<&Entry> for TimelineEvent {
             worker: entry.worker.clone(),
             code: entry.code.clone(),
             next_try: entry.next_try,
-            channel: entry.channel.clone(),
+            channel: channel.map(str::to_owned),
+            endpoint: endpoint.flatten().map(EndpointId::uuid),
             notice: entry.notice.clone(),
             receipt: entry.receipt.clone(),
         }

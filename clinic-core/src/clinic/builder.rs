@@ -14,13 +14,14 @@ use super::{
 };
 use crate::{
     notifier::{self, Notifier, Outlets},
-    ports::{Availability, Broker, Channel, Clock, Source, Store, SystemClock},
+    ports::{Availability, Broker, Channel, Clock, Poster, Source, Store, SystemClock},
     reception::Reception,
     relay,
     retry::{RetryPolicy, RetryPolicyError},
     settings::{Settings, SettingsError},
     sweep,
     waiters::{self, Waiters},
+    webhook,
     worker::{self, Worker},
 };
 
@@ -124,6 +125,12 @@ pub enum StartError {
         /// The name.
         name: String,
     },
+    /// A channel has the name that webhooks have.
+    #[error("a channel is named {name}, as webhooks are: give it a name of its own")]
+    ChannelName {
+        /// The name.
+        name: String,
+    },
     /// A channel's retry policy is none.
     #[error("the retry policy of the channel {name} is none: make it with RetryPolicy::new")]
     ChannelRetry {
@@ -138,6 +145,12 @@ pub enum StartError {
     Channel(#[source] Source),
 }
 
+/// The two sides of webhooks: what a notifier sends by, and what endpoints are registered and tried out by.
+struct Webhooks {
+    channel: Arc<dyn Channel>,
+    poster: Arc<dyn Poster>,
+}
+
 /// What a clinic is made of. Everything has a default except, without the feature `simulated`, the availability.
 pub struct Builder {
     store: StoreSource,
@@ -145,6 +158,7 @@ pub struct Builder {
     prefix: String,
     availability: Option<Arc<dyn Availability>>,
     channels: Vec<Arc<dyn Channel>>,
+    webhooks: Option<Webhooks>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     roles: Roles,
@@ -158,6 +172,7 @@ impl Default for Builder {
             prefix: String::new(),
             availability: None,
             channels: Vec::new(),
+            webhooks: None,
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
             roles: Roles::ALL,
@@ -214,6 +229,14 @@ impl Builder {
         self
     }
 
+    /// Tells every event to the endpoints that are registered as well; give it to the processes that register them, too.
+    #[must_use]
+    pub fn webhooks(mut self, webhooks: impl Channel + Poster) -> Self {
+        let webhooks = Arc::new(webhooks);
+        self.webhooks = Some(Webhooks { channel: Arc::clone(&webhooks) as _, poster: webhooks });
+        self
+    }
+
     /// The clock; the machine's when nothing is said.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -252,7 +275,8 @@ impl Builder {
         let settings = Arc::new(self.settings);
         let availability =
             if self.roles.contains(Roles::WORKER) { Some(self.availability.map_or_else(default_availability, Ok)?) } else { None };
-        let outlets = if self.roles.contains(Roles::NOTIFIER) { Some(outlets(self.channels)?) } else { None };
+        let (webhooks, poster) = self.webhooks.map(|webhooks| (webhooks.channel, webhooks.poster)).unzip();
+        let outlets = if self.roles.contains(Roles::NOTIFIER) { Some(outlets(self.channels, webhooks)?) } else { None };
         // One that was given may serve others too; what is opened here is closed by us.
         let (broker, opened) = match self.broker {
             BrokerSource::Ready(broker) => (broker, None),
@@ -300,7 +324,7 @@ impl Builder {
                 tokio::spawn(relay::run(relay_run, Arc::clone(&store), Arc::clone(&broker), carriers.clone())),
                 tokio::spawn(waiters::run(Arc::clone(&waiters), Arc::clone(&store), news, carriers.clone())),
             ],
-            reception: Reception::new(Arc::clone(&store), broker, self.clock, relay, waiters, settings),
+            reception: Reception::new(Arc::clone(&store), broker, self.clock, relay, waiters, settings).with_webhooks(poster),
             store,
             broker: opened,
             intake,
@@ -332,8 +356,12 @@ where
 }
 
 /// The channels as the notifier uses them, once they fit together.
-fn outlets(channels: Vec<Arc<dyn Channel>>) -> Result<Outlets, StartError> {
-    let channels = if channels.is_empty() { default_channels()? } else { channels };
+fn outlets(own: Vec<Arc<dyn Channel>>, webhooks: Option<Arc<dyn Channel>>) -> Result<Outlets, StartError> {
+    if let Some(channel) = own.iter().find(|channel| webhook::split(channel.name()).0 == webhook::CHANNEL) {
+        return Err(StartError::ChannelName { name: channel.name().to_owned() });
+    }
+    let mut channels = if own.is_empty() && webhooks.is_none() { default_channels()? } else { own };
+    channels.extend(webhooks);
     for (place, channel) in channels.iter().enumerate() {
         if channels[..place].iter().any(|other| other.name() == channel.name()) {
             return Err(StartError::ChannelTwice { name: channel.name().to_owned() });

@@ -1,8 +1,9 @@
-//! Outlets: the configured channels, each with its own room, so that a slow one delays no other.
+//! Outlets: the configured channels, each with its own room, so that a slow one delays no other. Of webhooks, so has each endpoint.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,9 +12,11 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    id::EndpointId,
     notification::Notice,
     ports::{Channel, ChannelError, Receipt},
     retry::RetryPolicy,
+    webhook,
 };
 
 /// No send may take longer: its lease is longer still, and must end some day.
@@ -65,6 +68,33 @@ impl Outlet {
         self.channel.send(notice).await
     }
 
+    fn new(channel: Arc<dyn Channel>, freed: &Arc<Notify>) -> Self {
+        let size = channel.concurrency().clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            name: channel.name().to_owned(),
+            timeout: channel.timeout().min(LONGEST_SEND),
+            retry: channel.retry(),
+            permits: Arc::new(Semaphore::new(size)),
+            size,
+            was_full: Arc::default(),
+            freed: Arc::clone(freed),
+            channel,
+        }
+    }
+
+    /// The same channel with room of its own.
+    fn for_endpoint(&self, endpoint: EndpointId) -> Self {
+        Self { name: webhook::channel_of(endpoint), permits: Arc::new(Semaphore::new(self.size)), was_full: Arc::default(), ..self.clone() }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.permits.available_permits() == self.size
+    }
+
+    fn is_full(&self) -> bool {
+        self.permits.available_permits() == 0
+    }
+
     pub(super) fn take_room(&self) -> Option<Room> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         Some(Room { outlet: self.clone(), permit: Some(permit) })
@@ -75,6 +105,8 @@ impl Outlet {
 #[derive(Clone)]
 pub struct Outlets {
     outlets: Vec<Outlet>,
+    /// Of the webhooks' channel, what is sent to which endpoint; those that are idle are forgotten.
+    endpoints: Arc<Mutex<HashMap<EndpointId, Outlet>>>,
     freed: Arc<Notify>,
 }
 
@@ -90,32 +122,34 @@ impl Outlets {
                 tracing::warn!(channel = name, "a second channel of this name is left out");
                 continue;
             }
-            let size = channel.concurrency().clamp(1, Semaphore::MAX_PERMITS);
-            outlets.push(Outlet {
-                timeout: channel.timeout().min(LONGEST_SEND),
-                retry: channel.retry(),
-                name,
-                permits: Arc::new(Semaphore::new(size)),
-                size,
-                was_full: Arc::default(),
-                freed: Arc::clone(&freed),
-                channel,
-            });
+            outlets.push(Outlet::new(channel, &freed));
         }
-        Self { outlets, freed }
+        Self { outlets, endpoints: Arc::default(), freed }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Outlet> {
-        self.outlets.iter().find(|outlet| outlet.name == name)
+    /// Where a notice of a ledger's channel is sent.
+    pub(super) fn get(&self, channel: &str) -> Option<Outlet> {
+        let (name, endpoint) = webhook::split(channel);
+        let outlet = self.outlets.iter().find(|outlet| outlet.name == name)?;
+        Some(match endpoint {
+            Some(endpoint) => self.busy_endpoints().entry(endpoint).or_insert_with(|| outlet.for_endpoint(endpoint)).clone(),
+            None => outlet.clone(),
+        })
     }
 
-    /// Every channel and how many sends it has room for.
+    /// Every channel, and every endpoint that is being sent to, and how many sends it has room for.
     pub(super) fn rooms(&self) -> Vec<(String, usize)> {
         let room = |outlet: &Outlet| {
             outlet.was_full.store(false, Ordering::Relaxed);
             (outlet.name.clone(), outlet.permits.available_permits())
         };
-        self.outlets.iter().map(room).collect()
+        let mut endpoints = self.busy_endpoints();
+        endpoints.retain(|_, outlet| !outlet.is_idle());
+        self.outlets.iter().chain(endpoints.values()).map(room).collect()
+    }
+
+    fn busy_endpoints(&self) -> MutexGuard<'_, HashMap<EndpointId, Outlet>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long a notice's lease must be: no shorter than `usual`, and long enough for the slowest channel.
@@ -126,7 +160,7 @@ impl Outlets {
 
     /// Waits until a channel that had no room left has some.
     pub(super) async fn room_again(&self) {
-        for outlet in self.outlets.iter().filter(|outlet| outlet.permits.available_permits() == 0) {
+        for outlet in self.outlets.iter().chain(self.busy_endpoints().values()).filter(|outlet| outlet.is_full()) {
             outlet.was_full.store(true, Ordering::Relaxed);
         }
         self.freed.notified().await;

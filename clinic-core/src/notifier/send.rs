@@ -21,6 +21,7 @@ use crate::{
     id::Token,
     notification::Notice,
     ports::{ChannelError, ClaimRequest, Delivery, NoticeEnding, NoticeResult, NoticeSettled},
+    webhook,
 };
 
 /// No receiver makes us wait longer than this.
@@ -118,10 +119,11 @@ impl Sending {
         };
         match settled {
             Some(NoticeSettled::Done(woken)) => {
+                let channel = webhook::split(&notice.channel).0.to_owned();
                 if outcome == "sent" {
-                    counter!("clinic_notices_sent_total", "channel" => notice.channel.clone()).increment(1);
+                    counter!("clinic_notices_sent_total", "channel" => channel).increment(1);
                 } else {
-                    counter!("clinic_notices_unsent_total", "channel" => notice.channel.clone(), "outcome" => outcome).increment(1);
+                    counter!("clinic_notices_unsent_total", "channel" => channel, "outcome" => outcome).increment(1);
                 }
                 for (job, booking) in woken {
                     // What finds no room is due in the store, and the sweep finds it.

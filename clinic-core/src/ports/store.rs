@@ -4,18 +4,19 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use super::{Followed, Progress, Replay, Replayed, Source};
+use super::{Followed, NewEndpoint, Progress, Registration, Replay, Replayed, Source};
 use crate::{
     booking::{Appointment, Booking, CancelRefused},
     dead_letter::{DeadLetter, DeadLetterId, LetterFilter},
     decision::{AttemptOutcome, Decision},
-    id::{BookingId, JobId, Token},
+    id::{BookingId, EndpointId, JobId, Token},
     job::Lease,
     notification::{Notice, NoticeRecord},
     page::Filter,
     request::IdempotencyKey,
     timeline::Entry,
     topology::Publication,
+    webhook::{Endpoint, Secret},
 };
 
 /// Why the store did not do it.
@@ -278,7 +279,8 @@ pub struct NoticeClaimant {
     pub worker: String,
     /// How long a lease lasts.
     pub lease: Duration,
-    /// Every configured channel with its room; an expanded job gets a ledger row on each.
+    /// Every configured channel with its room; an expanded job gets a ledger row on each. Where one is `webhook`, it gets one for each
+    /// endpoint instead, on a channel `webhook:ENDPOINT` of its own; the room of `webhook` is that of each endpoint without an entry.
     pub rooms: Vec<(String, usize)>,
 }
 
@@ -422,7 +424,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn remind(&self, limit: usize) -> Result<Vec<Publication>, StoreError>;
 
-    /// Claims the notices of tell jobs heard of; an unexpanded job becomes ledger rows first. One list each.
+    /// Claims the notices of tell jobs heard of; an unexpanded job becomes ledger rows first. One list each. A notice for an endpoint
+    /// comes with it; one whose endpoint is switched off or gone is skipped (`endpoint_disabled`, `endpoint_removed`).
     ///
     /// # Errors
     /// [`StoreError`].
@@ -434,7 +437,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn claim_overdue_notices(&self, claimant: &NoticeClaimant, limit: usize) -> Result<Vec<Notice>, StoreError>;
 
-    /// Settles tries to send, one answer each, each guarded by its token.
+    /// Settles tries to send, one answer each, each guarded by its token. One that failed as `endpoint_gone` switches its endpoint off.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -489,6 +492,37 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`]; after [`StoreError::Unknown`] the same request asked again is answered by what was done.
     async fn replay(&self, replay: &Replay) -> Result<Replayed, StoreError>;
+
+    /// Registers an endpoint.
+    ///
+    /// # Errors
+    /// [`StoreError`]; after [`StoreError::Unknown`] the same request asked again is answered by what was done.
+    async fn add_endpoint(&self, new: &NewEndpoint) -> Result<Registration, StoreError>;
+
+    /// Reads the endpoints, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError>;
+
+    /// Reads an endpoint.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError>;
+
+    /// Removes an endpoint; whether there is or was one of this id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn remove_endpoint(&self, id: EndpointId) -> Result<bool, StoreError>;
+
+    /// Gives an endpoint a new secret; the one before signs too for [`FORMER_SIGNS_FOR`](crate::webhook::FORMER_SIGNS_FOR). `None` when
+    /// there is no such endpoint.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the same secret may be given again.
+    async fn renew_secret(&self, id: EndpointId, secret: &Secret) -> Result<Option<Endpoint>, StoreError>;
 
     /// Writes and syncs something small: whether a booking could be accepted now.
     ///

@@ -1,7 +1,12 @@
-use clinic_core::{broker::RabbitUrlError, channel::EmailError, retry::RetryPolicyError, settings::SettingsError};
+use clinic_core::{
+    broker::RabbitUrlError,
+    channel::{EmailError, webhook::AllowError},
+    retry::RetryPolicyError,
+    settings::SettingsError,
+};
 use thiserror::Error;
 
-use super::{ChannelName, Exposure, Program};
+use super::{Exposure, Program};
 
 /// Why the configuration refuses to start. Every text names the fix.
 #[derive(Debug, Error)]
@@ -58,6 +63,12 @@ pub enum ConfigError {
     /// No mail can be sent in no time.
     #[error("CLINIC_MAIL_TIMEOUT must be longer than zero")]
     MailTimeout,
+    /// An exception for webhooks that is none.
+    #[error("CLINIC_WEBHOOK_ALLOW: {0}")]
+    WebhookAllow(#[from] AllowError),
+    /// Nothing can be posted in no time.
+    #[error("CLINIC_WEBHOOK_TIMEOUT must be longer than zero")]
+    WebhookTimeout,
     /// A log filter that cannot be read.
     #[error("CLINIC_LOG cannot be read: write a level such as info, or a filter such as info,clinic_services=debug")]
     LogFilter(#[source] tracing_subscriber::filter::ParseError),
@@ -67,15 +78,4 @@ pub enum ConfigError {
     /// A contradiction.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-}
-
-impl ConfigError {
-    pub(crate) const fn no_channel(name: ChannelName) -> Self {
-        let what = match name {
-            ChannelName::Email => "e-mail channel (feature `email-channel`)",
-            ChannelName::Webhook => "webhook channel (feature `webhook-channel`)",
-            ChannelName::Log => "log channel (feature `log-channel`)",
-        };
-        Self::NotBuiltIn { variable: "CLINIC_CHANNELS", what, instead: "log,email" }
-    }
 }

@@ -10,6 +10,7 @@ mod exposure;
 mod locality;
 mod logging;
 mod mailing;
+mod posting;
 mod program;
 mod serving;
 mod storing;
@@ -33,6 +34,7 @@ pub use self::{
     locality::Locality,
     logging::{LogFormat, Logging},
     mailing::Mailing,
+    posting::Posting,
     program::Program,
     serving::{Insecure, Serving},
     storing::Storing,
@@ -92,6 +94,9 @@ pub struct Config {
     /// How mail is sent.
     #[command(flatten)]
     pub mailing: Mailing,
+    /// How webhooks are posted.
+    #[command(flatten)]
+    pub posting: Posting,
     /// Where the clinic is.
     #[command(flatten)]
     pub locality: Locality,
@@ -120,6 +125,10 @@ impl Config {
         self.telling.check()?;
         if self.sends_mail(program) {
             self.mailing.options()?;
+        }
+        if self.telling.channels.contains(&ChannelName::Webhook) {
+            self.posting.guard()?;
+            self.posting.options()?;
         }
         self.logging.env_filter()?;
         let mut settings = Settings::default();

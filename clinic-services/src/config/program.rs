@@ -63,7 +63,10 @@ impl Program {
         let (api, worker, notifier) = (Roles::API, Roles::WORKER, Roles::NOTIFIER);
         let by = match setting {
             "url" | "token" => return self == Self::Clinic,
-            "channels" | "smtp_url" | "mail_from" | "mail_timeout" | "mail_concurrency" | "mail_retries" | "mail_retry_base" => notifier,
+            // An API process registers and tries out where notifiers post.
+            "channels" | "webhook_allow" | "webhook_timeout" => return self != Self::Worker,
+            "webhook_concurrency" | "webhook_retries" | "webhook_retry_base" => notifier,
+            "smtp_url" | "mail_from" | "mail_timeout" | "mail_concurrency" | "mail_retries" | "mail_retry_base" => notifier,
             "decide_within" | "horizon" | "pending_per_patient" | "timezone" | "language" => api,
             "lease" => return self != Self::Api,
             "availability" | "attempt_timeout" | "sim_delay" | "sim_approve" | "sim_fail" | "sim_seed" | "retries" | "retry_base"

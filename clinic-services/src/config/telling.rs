@@ -12,8 +12,8 @@ use super::{
 #[command(next_help_heading = "Telling")]
 #[non_exhaustive]
 pub struct Telling {
-    /// Channels that every decision is told on: `log` (one line a notice on standard output),
-    /// `email`.
+    /// Channels that every decision is told on: `log` (one line a notice on standard output), `email`, `webhook` (every endpoint that is
+    /// registered at /webhooks).
     #[arg(long, env = "CLINIC_CHANNELS", value_name = "LIST", default_value = "log", value_delimiter = ',')]
     pub channels: Vec<ChannelName>,
     /// How long before a confirmed visit its patient is reminded, as often as there are times (8 at most); `none` for never.
@@ -70,9 +70,6 @@ impl Telling {
         for (place, channel) in self.channels.iter().enumerate() {
             if self.channels[..place].contains(channel) {
                 return Err(ConfigError::ChannelTwice(channel.as_str()));
-            }
-            if *channel == ChannelName::Webhook {
-                return Err(ConfigError::no_channel(*channel));
             }
         }
         Ok(())

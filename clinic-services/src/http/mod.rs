@@ -3,6 +3,7 @@
 //! [`router`] is an axum router to mount in an app of your own; [`serve()`] is the server around it.
 
 mod answer;
+mod body;
 mod book;
 mod booking;
 mod bookings;
@@ -16,6 +17,7 @@ mod openapi;
 mod query;
 mod refusal;
 mod serve;
+mod webhooks;
 
 pub mod keys;
 
@@ -30,7 +32,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-pub use self::{book::MAX_BODY, refusal::PROBLEM_JSON, serve::serve};
+pub use self::{body::MAX_BODY, refusal::PROBLEM_JSON, serve::serve};
 use self::{
     entry::{Caller, Warnings},
     keys::Keys,
@@ -123,6 +125,10 @@ fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::one))
         .routes(routes!(dead_letters::replay))
+        .routes(routes!(webhooks::list, webhooks::register))
+        .routes(routes!(webhooks::one, webhooks::remove))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::renew_secret))
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

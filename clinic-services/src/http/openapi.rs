@@ -29,6 +29,7 @@ use super::refusal::PROBLEM_JSON;
     tags(
         (name = "bookings", description = "Appointment requests and what became of them"),
         (name = "dead letters", description = "What failed for good, for staff to see and replay"),
+        (name = "webhooks", description = "Where the clinic's own systems hear of every event"),
         (name = "health", description = "For people and for whatever restarts or routes to the process; no key needed"),
         (name = "about", description = "What this is and how it does"),
     ),
@@ -78,6 +79,25 @@ const PROBLEMS: &[(&str, &[Code])] = &[
             Code::OutcomeUnknown,
         ],
     ),
+    (
+        "registerWebhook",
+        &[
+            Code::BadRequest,
+            Code::WebhooksOff,
+            Code::WebhookExists,
+            Code::TooManyWebhooks,
+            Code::BodyTooLarge,
+            Code::UnsupportedMediaType,
+            Code::InvalidRequest,
+            Code::Unavailable,
+            Code::OutcomeUnknown,
+        ],
+    ),
+    ("webhooks", &[Code::InvalidRequest, Code::Unavailable]),
+    ("webhook", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable]),
+    ("removeWebhook", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable, Code::OutcomeUnknown]),
+    ("testWebhook", &[Code::NotFound, Code::WebhooksOff, Code::InvalidRequest, Code::Unavailable]),
+    ("renewWebhookSecret", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable, Code::OutcomeUnknown]),
     ("metrics", &[Code::NotFound]),
 ];
 

@@ -7,11 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use clinic_core::{
-    api::{FieldError, Problem, ProblemCode},
+    api::{BadBody, FieldError, Problem, ProblemCode},
     booking::CancelRefused,
     dead_letter::ReplayRefused,
     ports::StoreError,
-    reception::{BookError, CancelError, ReplayError},
+    reception::{BookError, CancelError, ReplayError, WebhookError},
 };
 use http::{
     HeaderValue,
@@ -56,9 +56,24 @@ impl Refusal {
         Self::new(ProblemCode::NotFound, "there is no booking with this id")
     }
 
+    /// No webhook has this id.
+    pub(super) fn no_webhook() -> Self {
+        Self::new(ProblemCode::NotFound, "there is no webhook with this id")
+    }
+
     fn because(mut self, error: &dyn Error) -> Self {
         self.cause = Some(Cause(crate::chain(error).into()));
         self
+    }
+}
+
+impl From<BadBody> for Refusal {
+    fn from(bad: BadBody) -> Self {
+        match bad {
+            BadBody::Fields(errors) => Self::invalid(errors),
+            BadBody::Syntax(text) => Self::new(ProblemCode::BadRequest, &text),
+            _ => Self::new(ProblemCode::BadRequest, "the body cannot be understood"),
+        }
     }
 }
 
@@ -133,6 +148,23 @@ impl From<ReplayError> for Refusal {
             _ => ProblemCode::Unavailable,
         };
         Self::new(code, &error.to_string()).because(&error)
+    }
+}
+
+impl From<WebhookError> for Refusal {
+    fn from(error: WebhookError) -> Self {
+        let code = match error {
+            WebhookError::NotFound => return Self::no_webhook(),
+            WebhookError::NotAdmitted(why) => return Self::invalid(vec![FieldError::new("url", &why.to_string())]),
+            WebhookError::Store(error) => return error.into(),
+            WebhookError::Off => ProblemCode::WebhooksOff,
+            WebhookError::Exists(_) => ProblemCode::WebhookExists,
+            WebhookError::TooMany => ProblemCode::TooManyWebhooks,
+            WebhookError::OutcomeUnknown(_) => ProblemCode::OutcomeUnknown,
+            _ => ProblemCode::Internal,
+        };
+        let refusal = Self::new(code, &error.to_string());
+        if code.status_and_title().0 >= 500 { refusal.because(&error) } else { refusal }
     }
 }
 

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use clinic_core::{
     availability::{HttpAvailability, Simulated},
-    channel::{self, EmailChannel, LogChannel},
+    channel::{self, EmailChannel, LogChannel, webhook::WebhookChannel},
     clinic::{Builder, Clinic, Roles},
-    ports::{Availability, Channel},
+    ports::Availability,
 };
 
 use super::RunError;
@@ -25,10 +25,19 @@ pub fn builder(program: Program, config: &Config) -> Result<Builder, RunError> {
     if roles.contains(Roles::WORKER) {
         builder = builder.availability_arc(availability(config)?);
     }
-    if roles.contains(Roles::NOTIFIER) {
-        for name in &config.telling.channels {
-            builder = builder.channel_arc(channel(*name, config)?);
-        }
+    for name in &config.telling.channels {
+        let notifies = roles.contains(Roles::NOTIFIER);
+        builder = match name {
+            ChannelName::Log if notifies => builder.channel(log(config)?),
+            ChannelName::Email if notifies => builder.channel(EmailChannel::new(config.mailing.options()?).map_err(ConfigError::from)?),
+            // An API process registers and tries out what notifiers send to.
+            ChannelName::Webhook if notifies || roles.contains(Roles::API) => {
+                let posting = &config.posting;
+                let channel = WebhookChannel::new(posting.guard()?, posting.options()?);
+                builder.webhooks(channel.map_err(|error| RunError::Webhooks(error.into()))?)
+            }
+            ChannelName::Log | ChannelName::Email | ChannelName::Webhook => builder,
+        };
     }
     Ok(builder)
 }
@@ -44,16 +53,10 @@ fn availability(config: &Config) -> Result<Arc<dyn Availability>, RunError> {
     })
 }
 
-fn channel(name: ChannelName, config: &Config) -> Result<Arc<dyn Channel>, RunError> {
-    match name {
-        ChannelName::Log => {
-            let format = match config.logging.format {
-                LogFormat::Text => channel::LogFormat::Text,
-                LogFormat::Json => channel::LogFormat::Json,
-            };
-            Ok(Arc::new(LogChannel::to_stdout(format).map_err(RunError::Channel)?))
-        }
-        ChannelName::Email => Ok(Arc::new(EmailChannel::new(config.mailing.options()?).map_err(ConfigError::from)?)),
-        ChannelName::Webhook => Err(ConfigError::no_channel(name).into()),
-    }
+fn log(config: &Config) -> Result<LogChannel, RunError> {
+    let format = match config.logging.format {
+        LogFormat::Text => channel::LogFormat::Text,
+        LogFormat::Json => channel::LogFormat::Json,
+    };
+    LogChannel::to_stdout(format).map_err(RunError::Channel)
 }

@@ -3,6 +3,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use clinic_core::{
     availability::HttpAvailabilityError,
     clinic::{ShutdownError, StartError},
+    ports::Source,
 };
 use thiserror::Error;
 
@@ -25,6 +26,9 @@ pub enum RunError {
     /// The log channel does not start.
     #[error("the log channel does not start")]
     Channel(#[source] std::io::Error),
+    /// Webhooks cannot be posted.
+    #[error("webhooks cannot be posted")]
+    Webhooks(#[source] Source),
     /// Something else listens there, or this process may not.
     #[error("cannot listen on {address}: end what listens there, or set CLINIC_LISTEN to another address (port 0 takes a free one)")]
     Listen {

@@ -7,7 +7,13 @@ use std::{
 };
 
 use axum::{Router, body::Body};
-use clinic_core::{ports::SystemClock, reception::Reception, relay, settings::Settings, waiters::Waiters};
+use clinic_core::{
+    ports::{Poster, SystemClock},
+    reception::Reception,
+    relay,
+    settings::Settings,
+    waiters::Waiters,
+};
 use clinic_services::{
     http::{RouterOptions, document, keys::Keys, monitor, router_with},
     telemetry::install_metrics,
@@ -18,7 +24,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::scripted::{Mood, Scripted, Silent};
+use super::scripted::{Mood, Posting, Scripted, Silent};
 
 /// How long an answer may take to end; a stream of events lasts a minute.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
@@ -75,24 +81,30 @@ impl Desk {
     }
 
     pub(crate) fn with(keys: Option<Keys>, metrics: bool) -> Self {
-        Self::over(router_with, keys, metrics)
+        Self::over(router_with, keys, metrics, true)
+    }
+
+    /// What a clinic without webhooks serves.
+    pub(crate) fn without_webhooks() -> Self {
+        Self::over(router_with, None, true, false)
     }
 
     /// What a worker or a notifier serves.
     pub(crate) fn monitor(keys: Option<Keys>) -> Self {
-        let mut desk = Self::over(monitor, keys, true);
+        let mut desk = Self::over(monitor, keys, true, false);
         let paths = desk.document["paths"].as_object_mut().unwrap();
         paths.retain(|path, _| path.starts_with("/health") || path == "/metrics");
         desk
     }
 
-    fn over(router: fn(Reception, RouterOptions) -> Router, keys: Option<Keys>, metrics: bool) -> Self {
+    fn over(router: fn(Reception, RouterOptions) -> Router, keys: Option<Keys>, metrics: bool, posting: bool) -> Self {
         let (store, broker) = (Arc::new(Scripted::default()), Arc::new(Silent::default()));
         // The relay's running half is kept nowhere: publications find no room, and that is no error.
         let (relay, _) = relay::relay();
         let waiters = Arc::new(Waiters::default());
         let reception =
-            Reception::new(store.clone(), broker.clone(), Arc::new(SystemClock), relay, waiters.clone(), Arc::new(Settings::default()));
+            Reception::new(store.clone(), broker.clone(), Arc::new(SystemClock), relay, waiters.clone(), Arc::new(Settings::default()))
+                .with_webhooks(posting.then(|| Arc::new(Posting) as Arc<dyn Poster>));
         let mut options = RouterOptions::default();
         options.keys = keys;
         options.metrics = metrics.then(|| install_metrics().unwrap());
@@ -135,6 +147,12 @@ impl Desk {
         self.ask(request.body(body.into()).unwrap()).await
     }
 
+    /// Registers a webhook by this body.
+    pub(crate) async fn register(&self, body: Value) -> Answer {
+        let request = Request::post("/webhooks").header(header::CONTENT_TYPE, "application/json");
+        self.ask(request.body(body.to_string().into()).unwrap()).await
+    }
+
     /// Books an hour that lies `hours` ahead.
     pub(crate) async fn book(&self, hours: i64, headers: &[(&str, &str)]) -> Answer {
         self.post(visit(hours).to_string(), headers).await
@@ -158,19 +176,21 @@ impl Desk {
         listed.filter(|answer| !seen.contains(answer)).collect()
     }
 
+    /// Counts what another desk answered with as seen.
+    pub(crate) fn seen_too(&self, other: &Self) {
+        self.seen.lock().unwrap().extend(other.seen.lock().unwrap().iter().cloned());
+    }
+
     /// Every answer of a documented route has a documented status and media type.
     fn hold_against_document(&self, method: &Method, path: &str, answer: &Answer) {
-        let pattern = match path.strip_prefix("/booking/") {
-            Some(rest) if rest.ends_with("/timeline") => "/booking/{id}/timeline",
-            Some(rest) if rest.ends_with("/events") => "/booking/{id}/events",
-            Some(rest) if !rest.contains('/') => "/booking/{id}",
-            _ => match path.strip_prefix("/dead-letters/") {
-                Some(rest) if rest.ends_with("/replay") => "/dead-letters/{id}/replay",
-                Some(rest) if !rest.contains('/') => "/dead-letters/{id}",
-                _ => path,
-            },
+        let segments: Vec<_> = path.split('/').collect();
+        let pattern = match segments[..] {
+            ["", "booking" | "dead-letters" | "webhooks", id, ref rest @ ..] if !id.is_empty() => {
+                [&["", segments[1], "{id}"], rest].concat().join("/")
+            }
+            _ => path.to_owned(),
         };
-        let operation = &self.document["paths"][pattern][method.as_str().to_lowercase()];
+        let operation = &self.document["paths"][&pattern][method.as_str().to_lowercase()];
         if operation.is_null() {
             return;
         }

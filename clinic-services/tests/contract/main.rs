@@ -7,6 +7,7 @@ mod desk;
 mod events;
 mod monitor;
 mod scripted;
+mod webhooks;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -369,6 +370,12 @@ async fn keys_guard_everything_but_health_and_scope_idempotency() {
     for (method, uri) in [
         (Method::GET, "/".to_owned()),
         (Method::GET, "/bookings".to_owned()),
+        (Method::GET, "/webhooks".to_owned()),
+        (Method::POST, "/webhooks".to_owned()),
+        (Method::GET, "/webhooks/7".to_owned()),
+        (Method::DELETE, "/webhooks/7".to_owned()),
+        (Method::POST, "/webhooks/7/test".to_owned()),
+        (Method::POST, "/webhooks/7/secret".to_owned()),
         (Method::GET, "/metrics".to_owned()),
         (Method::GET, "/docs/".to_owned()),
         (Method::GET, "/nowhere".to_owned()),
@@ -407,11 +414,13 @@ async fn every_answer_that_the_document_lists_is_given() {
     let desk = Desk::with(Some(Keys::parse("desk:0123456789abcdef").unwrap()), true);
     let key = ("authorization", "Bearer 0123456789abcdef");
     let ask = async |method: Method, uri: &str, key: &str| {
+        let body = if uri == "/webhooks" { json!({ "url": "https://example.org" }) } else { visit(24) };
         let request = Request::builder().method(method).uri(uri).header("authorization", key);
-        desk.ask(request.header("content-type", "application/json").body(visit(24).to_string().into()).unwrap()).await
+        desk.ask(request.header("content-type", "application/json").body(body.to_string().into()).unwrap()).await
     };
     let id = desk.book(24, &[key]).await.id();
     let (known, unknown) = (format!("/booking/{id}"), "/booking/0190163d-8694-739b-aea5-966c26f8ad91");
+    let (webhook, no_webhook) = (format!("/webhooks/{}", scripted::endpoint().id), "/webhooks/8");
     let routes = [
         (Method::GET, known.clone()),
         (Method::DELETE, known.clone()),
@@ -422,6 +431,12 @@ async fn every_answer_that_the_document_lists_is_given() {
         (Method::GET, "/dead-letters".to_owned()),
         (Method::GET, "/dead-letters/7".to_owned()),
         (Method::POST, "/dead-letters/7/replay".to_owned()),
+        (Method::GET, "/webhooks".to_owned()),
+        (Method::POST, "/webhooks".to_owned()),
+        (Method::GET, webhook.clone()),
+        (Method::DELETE, webhook.clone()),
+        (Method::POST, format!("{webhook}/test")),
+        (Method::POST, format!("{webhook}/secret")),
         (Method::GET, "/metrics".to_owned()),
         (Method::GET, "/".to_owned()),
         (Method::GET, "/health".to_owned()),
@@ -434,6 +449,7 @@ async fn every_answer_that_the_document_lists_is_given() {
         Mood::TooManyPending,
         Mood::Refusing(CancelRefused::NotCancellable),
         Mood::NotReplaying(ReplayRefused::SlotTaken),
+        Mood::WebhookThere,
     ];
     for mood in moods.into_iter().chain([Mood::Gone, Mood::Unknown, Mood::Panicking]) {
         desk.store.be(mood);
@@ -450,6 +466,10 @@ async fn every_answer_that_the_document_lists_is_given() {
         (Method::DELETE, unknown.to_owned()),
         (Method::GET, format!("{unknown}/timeline")),
         (Method::GET, format!("{unknown}/events")),
+        (Method::GET, no_webhook.to_owned()),
+        (Method::DELETE, no_webhook.to_owned()),
+        (Method::POST, format!("{no_webhook}/test")),
+        (Method::POST, format!("{no_webhook}/secret")),
     ] {
         ask(method, &uri, key.1).await;
     }
@@ -458,9 +478,15 @@ async fn every_answer_that_the_document_lists_is_given() {
     assert_eq!(desk.ask(seen.body(Body::empty()).unwrap()).await.status, 204);
     ask(Method::GET, "/dead-letters/8", key.1).await;
     ask(Method::POST, "/dead-letters/8/replay", key.1).await;
-    desk.post("{", &[key]).await;
-    desk.post("x".repeat(65 * 1024), &[key]).await;
-    desk.ask(Request::post("/book").header(key.0, key.1).body(Body::empty()).unwrap()).await;
+    for route in ["/book", "/webhooks"] {
+        let request = |body: String| Request::post(route).header(key.0, key.1).header("content-type", "application/json").body(body.into());
+        desk.ask(request("{".into()).unwrap()).await;
+        desk.ask(request("x".repeat(65 * 1024)).unwrap()).await;
+        desk.ask(Request::post(route).header(key.0, key.1).body(Body::empty()).unwrap()).await;
+    }
+    let without = Desk::without_webhooks();
+    without.call(Method::POST, &format!("{webhook}/test")).await;
+    desk.seen_too(&without);
     // Two routes have nothing in them that could fail; metrics are there, and the next test takes them away.
     let unseen: Vec<_> = desk.unseen().into_iter().map(|(operation, status)| format!("{operation} {status}")).collect();
     assert_eq!(unseen, ["home 500", "live 500", "metrics 404"]);
@@ -514,8 +540,14 @@ fn the_document_is_openapi_3_1_with_every_code_and_kind() {
         "live",
         "metrics",
         "ready",
+        "registerWebhook",
+        "removeWebhook",
+        "renewWebhookSecret",
         "replay",
+        "testWebhook",
         "timeline",
+        "webhook",
+        "webhooks",
     ];
     assert_eq!(ids, expected.into_iter().map(str::to_owned).collect());
 }

@@ -9,19 +9,20 @@ use async_trait::async_trait;
 use clinic_core::{
     booking::{Booking, CancelRefused, Status},
     dead_letter::{DeadLetter, DeadLetterId, DeadLetterKind, LetterFilter, ReplayRefused},
-    id::{BookingId, JobId},
+    id::{BookingId, EndpointId, JobId},
     job::JobKind,
     message::Message,
     notification::Notice,
     page::{Cursor, Filter},
     ports::{
-        Acceptance, Broker, BrokerError, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Consumer, Followed,
-        Keyed, Listener, NewBooking, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Progress, PublishError, Record, Replay,
-        Replayed, Store, StoreError, StoreStats, SystemClock,
+        Acceptance, Broker, BrokerError, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Consumer, Delivered,
+        Followed, Keyed, Listener, NewBooking, NewEndpoint, NotAdmitted, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Poster,
+        Progress, PublishError, Record, Registration, Replay, Replayed, Store, StoreError, StoreStats, SystemClock,
     },
     request::IdempotencyKey,
     timeline::{Entry, EntryKind},
     topology::{Publication, Queue, Route},
+    webhook::{Endpoint, FormerSecret, Secret},
 };
 
 /// What the store does next.
@@ -48,6 +49,10 @@ pub(crate) enum Mood {
     Refusing(CancelRefused),
     /// Refuses to replay.
     NotReplaying(ReplayRefused),
+    /// Finds the URL of a webhook registered.
+    WebhookThere,
+    /// Finds too many webhooks.
+    ManyWebhooks,
     /// Has a fault.
     Panicking,
     /// Holds what cannot be read.
@@ -109,6 +114,29 @@ pub(crate) fn letter() -> DeadLetter {
     let booking = uuid::Uuid::from_u128(7).into();
     let at = chrono::DateTime::UNIX_EPOCH;
     DeadLetter::new(DeadLetterId(7), booking, DeadLetterKind::Decide, "availability_unreachable".into(), 4, at)
+}
+
+/// The one endpoint of webhooks.
+pub(crate) fn endpoint() -> Endpoint {
+    Endpoint::new(uuid::Uuid::from_u128(7).into(), "https://hooks.example.org/".into(), Secret::new([7; 32]), chrono::DateTime::UNIX_EPOCH)
+}
+
+/// Posts nowhere: what it admits is told by the URL.
+pub(crate) struct Posting;
+
+#[async_trait]
+impl Poster for Posting {
+    async fn admit(&self, url: &str) -> Result<String, NotAdmitted> {
+        match url {
+            "https://10.0.0.1/" => Err(NotAdmitted::Host),
+            url if url.starts_with("https://") => Ok(url.to_owned()),
+            _ => Err(NotAdmitted::Url),
+        }
+    }
+
+    async fn post(&self, _: &Endpoint, _: &str, _: Vec<u8>) -> Delivered {
+        Delivered::new(Some(503), Some("webhook_status_5xx"), None)
+    }
 }
 
 fn nothing<T>() -> Result<T, StoreError> {
@@ -185,6 +213,34 @@ impl Store for Scripted {
             (Mood::Refusing(refused), _) => Ok(Cancellation::Refused(refused)),
             (_, Some(booking)) => Ok(Cancellation::Done(booking, Vec::new())),
         }
+    }
+
+    async fn add_endpoint(&self, new: &NewEndpoint) -> Result<Registration, StoreError> {
+        match self.check()? {
+            Mood::WebhookThere => Ok(Registration::Exists(endpoint().id)),
+            Mood::ManyWebhooks => Ok(Registration::TooMany),
+            _ => Ok(Registration::Done(Endpoint::new(new.id, new.url.clone(), new.secret, chrono::DateTime::UNIX_EPOCH))),
+        }
+    }
+
+    async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        self.check().map(|_| vec![endpoint()])
+    }
+
+    async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        self.check().map(|_| Some(endpoint()).filter(|endpoint| endpoint.id == id))
+    }
+
+    async fn remove_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
+        self.check().map(|_| endpoint().id == id)
+    }
+
+    async fn renew_secret(&self, id: EndpointId, secret: &Secret) -> Result<Option<Endpoint>, StoreError> {
+        self.check()?;
+        let mut renewed = endpoint();
+        renewed.former = Some(FormerSecret::new(renewed.secret, chrono::DateTime::UNIX_EPOCH));
+        renewed.secret = *secret;
+        Ok(Some(renewed).filter(|endpoint| endpoint.id == id))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 mod attempts;
 mod bad_input;
 mod broker_faults;
+mod called;
 mod cancelling;
 mod contention;
 mod crash_points;

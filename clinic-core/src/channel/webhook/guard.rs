@@ -56,6 +56,26 @@ pub enum GuardError {
     Unresolved(#[source] io::Error),
 }
 
+/// Why an exception cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AllowError {
+    /// It is nothing that could be compared with a target.
+    #[error("{entry:?} is none of: an address, a network such as 10.0.0.0/8, a host's whole name such as hooks.example.org")]
+    Unknown {
+        /// As it was written.
+        entry: String,
+    },
+    /// It is the address of a host, with the prefix of a network.
+    #[error("{entry:?} is not the network's own address: write {network}")]
+    Host {
+        /// As it was written.
+        entry: String,
+        /// The network that this address is in.
+        network: IpNet,
+    },
+}
+
 /// Looks host names up.
 pub trait Lookup: Send + Sync + 'static {
     /// Every address of the host.
@@ -81,23 +101,26 @@ pub struct Guard {
 
 impl Guard {
     /// A guard with exceptions, each an address, a network in CIDR or a host's name.
-    #[must_use]
-    pub fn new<'a>(allow: impl IntoIterator<Item = &'a str>) -> Self {
+    ///
+    /// # Errors
+    /// [`AllowError`] names the first that is none of these.
+    pub fn new<'a>(allow: impl IntoIterator<Item = &'a str>) -> Result<Self, AllowError> {
         Self::with_lookup(allow, Arc::new(System))
     }
 
     /// A guard that looks names up by other means.
-    #[must_use]
-    pub fn with_lookup<'a>(allow: impl IntoIterator<Item = &'a str>, lookup: Arc<dyn Lookup>) -> Self {
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_lookup<'a>(allow: impl IntoIterator<Item = &'a str>, lookup: Arc<dyn Lookup>) -> Result<Self, AllowError> {
         let (mut networks, mut hosts) = (Vec::new(), Vec::new());
         for entry in allow.into_iter().map(str::trim).filter(|entry| !entry.is_empty()) {
-            match (entry.parse::<IpNet>(), entry.parse::<IpAddr>()) {
-                (Ok(network), _) => networks.push(network),
-                (_, Ok(address)) => networks.push(address.into()),
-                _ => hosts.push(plain(entry)),
+            match exception(entry)? {
+                Exception::Network(network) => networks.push(network),
+                Exception::Host(host) => hosts.push(host),
             }
         }
-        Self { networks: networks.into(), hosts: hosts.into(), lookup }
+        Ok(Self { networks: networks.into(), hosts: hosts.into(), lookup })
     }
 
     /// Whether the text is a URL that could be posted to, as far as can be told without resolving its name.
@@ -160,6 +183,35 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("networks", &self.networks).field("hosts", &self.hosts).finish_non_exhaustive()
     }
+}
+
+enum Exception {
+    Network(IpNet),
+    Host(String),
+}
+
+fn exception(entry: &str) -> Result<Exception, AllowError> {
+    let unknown = || AllowError::Unknown { entry: entry.to_owned() };
+    if let Ok(network) = entry.parse::<IpNet>() {
+        let whole = network.trunc();
+        return if whole == network {
+            Ok(Exception::Network(network))
+        } else {
+            Err(AllowError::Host { entry: entry.to_owned(), network: whole })
+        };
+    }
+    if let Ok(address) = entry.parse::<IpAddr>() {
+        return Ok(Exception::Network(address.into()));
+    }
+    // As a URL's host is written: in lower case, without other alphabets.
+    match Host::parse(entry).map_err(|_| unknown())? {
+        Host::Domain(name) if plain(&name).split('.').all(is_label) => Ok(Exception::Host(plain(&name))),
+        _ => Err(unknown()),
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 fn plain(host: &str) -> String {

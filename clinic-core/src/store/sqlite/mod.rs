@@ -21,6 +21,7 @@ mod remind;
 mod rows;
 mod turn;
 mod tx;
+mod webhooks;
 mod writer;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -35,17 +36,19 @@ use self::{
 use crate::{
     booking::Booking,
     dead_letter::{DeadLetter, DeadLetterId, LetterFilter},
-    id::{BookingId, JobId},
+    id::{BookingId, EndpointId, JobId},
     notification::Notice,
     page::Filter,
     ports::{
-        Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Followed, Keyed, NewBooking, NoticeClaimant,
-        NoticeResult, NoticeSettled, Overdue, Progress, Record, Replay, Replayed, Store, StoreError, StoreStats,
+        Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Followed, Keyed, NewBooking, NewEndpoint,
+        NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Progress, Record, Registration, Replay, Replayed, Store, StoreError,
+        StoreStats,
     },
     reminder::Reminders,
     request::IdempotencyKey,
     timeline::Entry,
     topology::Publication,
+    webhook::{Endpoint, Secret},
 };
 
 /// How the store runs.
@@ -220,6 +223,28 @@ impl Store for SqliteStore {
     async fn replay(&self, replay: &Replay) -> Result<Replayed, StoreError> {
         let replay = *replay;
         self.work(move |tx| desk::replay(tx, &replay)).await
+    }
+
+    async fn add_endpoint(&self, new: &NewEndpoint) -> Result<Registration, StoreError> {
+        let new = new.clone();
+        self.work(move |tx| webhooks::add(tx, &new)).await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        self.readers.read(webhooks::list).await
+    }
+
+    async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        self.readers.read(move |connection| webhooks::find(connection, id)).await
+    }
+
+    async fn remove_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
+        self.work(move |tx| webhooks::remove(tx, id)).await
+    }
+
+    async fn renew_secret(&self, id: EndpointId, secret: &Secret) -> Result<Option<Endpoint>, StoreError> {
+        let secret = *secret;
+        self.work(move |tx| webhooks::renew_secret(tx, id, &secret)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 //! Notices of one booking and channel go out in event order: a later one makes an older unsent one `superseded`, and
 //! waits for one that is being sent.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -14,6 +14,7 @@ use super::{
     remind,
     rows::{self, Millis},
     tx::Tx,
+    webhooks,
 };
 use crate::{
     decision::Reason,
@@ -22,6 +23,7 @@ use crate::{
     notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED, TOO_LATE},
     ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
     retry::{MAX_LOSSES, pause_after_loss},
+    webhook::{self, Endpoint},
 };
 
 pub(super) fn claim(tx: &Tx<'_>, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Vec<Notice>>> {
@@ -53,19 +55,39 @@ pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &NoticeClaimant, limit: usize
         }
     }
     let mut notices = Vec::new();
-    for (channel, room) in &claimant.rooms {
-        let rows = tx
-            .connection
-            .prepare_cached(concat!(
-                "SELECT ",
-                row_columns!(),
-                " FROM notice WHERE state = 'pending' AND channel = ?1 AND next_look <= ?2 ORDER BY next_look LIMIT ?3"
-            ))?
-            .query_map(params![channel, tx.now, (*room).min(limit) as i64], Row::read)?
-            .collect::<rusqlite::Result<_>>()?;
-        notices.extend(grant(tx, claimant, &mut rooms, rows, false)?);
+    for (channel, _) in &claimant.rooms {
+        if channel == webhook::CHANNEL {
+            for (endpoint, enabled) in webhooks::all(tx)? {
+                let channel = webhook::channel_of(endpoint);
+                // What is only to be skipped needs no room.
+                let at_most = if enabled { rooms.left(&channel).min(limit) } else { limit };
+                notices.extend(grant_overdue(tx, claimant, &mut rooms, &channel, at_most)?);
+            }
+        } else if webhook::split(channel).1.is_none() {
+            let at_most = rooms.left(channel).min(limit);
+            notices.extend(grant_overdue(tx, claimant, &mut rooms, channel, at_most)?);
+        }
     }
     Ok(notices)
+}
+
+fn grant_overdue(
+    tx: &Tx<'_>,
+    claimant: &NoticeClaimant,
+    rooms: &mut Rooms<'_>,
+    channel: &str,
+    at_most: usize,
+) -> rusqlite::Result<Vec<Notice>> {
+    let rows = tx
+        .connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            row_columns!(),
+            " FROM notice WHERE state = 'pending' AND channel = ?1 AND next_look <= ?2 ORDER BY next_look LIMIT ?3"
+        ))?
+        .query_map(params![channel, tx.now, at_most as i64], Row::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    grant(tx, claimant, rooms, rows, false)
 }
 
 pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<NoticeSettled> {
@@ -88,6 +110,9 @@ pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<Not
         NoticeEnding::Failed(code) => {
             row.end(tx, NoticeState::Failed, 1, Some(code), None)?;
             ending::dead_letter(tx, row.booking, "notice", code, row.tries + 1, Some(row.id))?;
+            if let (webhook::ENDPOINT_GONE, (_, Some(endpoint))) = (*code, webhook::split(&row.channel)) {
+                webhooks::disable(tx, endpoint, code)?;
+            }
         }
         NoticeEnding::Skipped(code) => row.end(tx, NoticeState::Skipped, 0, Some(code), None)?,
         NoticeEnding::Returned => row.free(tx, tx.now)?,
@@ -117,36 +142,43 @@ pub(super) fn lose_all(tx: &Tx<'_>) -> rusqlite::Result<usize> {
 }
 
 /// How many notices of each channel the claimant can still take.
-struct Rooms<'a>(HashMap<&'a str, usize>);
+struct Rooms<'a>(HashMap<Cow<'a, str>, usize>);
 
 impl<'a> Rooms<'a> {
     fn new(claimant: &'a NoticeClaimant) -> Self {
-        Self(claimant.rooms.iter().map(|(channel, room)| (channel.as_str(), *room)).collect())
+        Self(claimant.rooms.iter().map(|(channel, room)| (channel.as_str().into(), *room)).collect())
+    }
+
+    /// An endpoint without an entry has the room of all such.
+    fn left(&self, channel: &str) -> usize {
+        let own = self.0.get(channel);
+        own.or_else(|| self.0.get(webhook::split(channel).0)).copied().unwrap_or_default()
     }
 
     fn take(&mut self, channel: &str) -> bool {
-        match self.0.get_mut(channel) {
-            Some(room) if *room > 0 => {
-                *room -= 1;
-                true
+        let left = self.left(channel);
+        if left > 0 {
+            match self.0.get_mut(channel) {
+                Some(room) => *room = left - 1,
+                None => drop(self.0.insert(channel.to_owned().into(), left - 1)),
             }
-            _ => false,
         }
+        left > 0
     }
 }
 
-/// A tell job becomes one row a channel, yet to be stored, and is gone.
+/// A tell job becomes one row a channel and endpoint, yet to be stored, and is gone.
 fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result<Vec<Row>> {
     let (false, Some(event_seq)) = (claimant.rooms.is_empty(), job.event_seq) else {
         // Without a channel there is nothing for it to become; whoever has one will find it.
         return Ok(Vec::new());
     };
     job.settle(tx)?;
-    let row = |channel: &String| Row {
+    let row = |channel: String| Row {
         stored: false,
         booking: job.booking,
         event_seq,
-        channel: channel.clone(),
+        channel,
         id: NoticeId::generate(),
         job: job.id,
         tries: 0,
@@ -155,7 +187,20 @@ fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result
         lease_until: None,
         due_at: Some(tx.now),
     };
-    Ok(claimant.rooms.iter().map(|(channel, _)| row(channel)).collect())
+    let mut rows = Vec::with_capacity(claimant.rooms.len());
+    for (channel, _) in &claimant.rooms {
+        if channel != webhook::CHANNEL {
+            // The room of one endpoint stands for no channel of its own.
+            rows.extend(webhook::split(channel).1.is_none().then(|| row(channel.clone())));
+            continue;
+        }
+        let endpoints = webhooks::enabled(tx)?;
+        if endpoints.is_empty() {
+            skip(tx, &row(channel.clone()), webhook::NO_ENDPOINT)?;
+        }
+        rows.extend(endpoints.into_iter().map(|endpoint| row(webhook::channel_of(endpoint))));
+    }
+    Ok(rows)
 }
 
 fn pending_of_job(tx: &Tx<'_>, booking: BookingId, job: JobId) -> rusqlite::Result<Vec<Row>> {
@@ -212,11 +257,19 @@ fn grant(
             row.look_not_before(tx, until)?;
             continue;
         }
+        let endpoint = match webhook::split(&row.channel).1.map(|endpoint| webhooks::target(tx, endpoint)).transpose()? {
+            Some(Err(code)) => {
+                skip(tx, &row, code)?;
+                continue;
+            }
+            Some(Ok(endpoint)) => Some(endpoint),
+            None => None,
+        };
         if row.token.is_some() && !lose(tx, &row)? {
             continue;
         }
         if rooms.take(&row.channel) {
-            granted.extend(lease(tx, claimant, &row)?);
+            granted.extend(lease(tx, claimant, &row, endpoint)?);
         } else {
             row.store(tx)?;
         }
@@ -293,7 +346,7 @@ fn settle_older(tx: &Tx<'_>, older: Vec<Row>) -> rusqlite::Result<Option<Millis>
     Ok(busy)
 }
 
-fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<Option<Notice>> {
+fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row, endpoint: Option<Endpoint>) -> rusqlite::Result<Option<Notice>> {
     let booking = match rows::booking(tx.connection, row.booking) {
         Ok(Some(booking)) => booking,
         Ok(None) => return Ok(None),
@@ -320,7 +373,8 @@ fn lease(tx: &Tx<'_>, claimant: &NoticeClaimant, row: &Row) -> rusqlite::Result<
     } else {
         row.insert(tx, Some((token, until)), until)?;
     }
-    Ok(Some(Notice::new(row.id, row.job, token, row.booking, booking.appointment, event, row.channel.clone(), row.tries, until.time())))
+    let notice = Notice::new(row.id, row.job, token, row.booking, booking.appointment, event, row.channel.clone(), row.tries, until.time());
+    Ok(Some(notice.for_endpoint(endpoint)))
 }
 
 /// Why a reminder's row is not to be sent any more, if so.

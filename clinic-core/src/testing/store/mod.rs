@@ -19,6 +19,7 @@ mod reminding;
 mod telling;
 mod timeline;
 mod upkeep;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ pub async fn exercise_store(make: impl AsyncFn(Arc<dyn Clock>) -> Arc<dyn Store>
     timeline::check(&mut suite).await;
     following::check(&mut suite).await;
     desk::check(&mut suite).await;
+    webhooks::check(&mut suite).await;
     upkeep::check(&mut suite).await;
     suite.findings.conclude("the store");
 }

@@ -1,4 +1,4 @@
-//! Mails to patients whose server refuses by a seed, while notifiers are killed: each is told once, in order.
+//! Mails and webhooks to servers that refuse by a seed, while notifiers are killed: each is told once, in order, and signed.
 
 use std::time::Duration;
 
@@ -9,11 +9,15 @@ use clinic_tests::{
     load::Load,
     mailbox::{Mailbox, Pattern},
     rabbit::Rabbit,
+    receiver::{Manner, Receiver},
     size::{figure, sized},
 };
 
 use super::{SETTLES_WITHIN, cancel_every, settled_as};
-use crate::told::mailing;
+use crate::{
+    called::{Endpoint, calling},
+    told::mailing,
+};
 
 const SEED: u64 = 4;
 
@@ -22,29 +26,42 @@ async fn everybody_hears_of_everything_though_they_refuse_and_notifiers_are_kill
     let (bookings, kills) = sized((200, 2), (2_000, 5));
     let rabbit = Rabbit::shared().await;
     let mailbox = Mailbox::start(Pattern::Refusing(SEED));
-    let mut cluster = Cluster::over(&rabbit).set_all(mailing(&mailbox)).set("CLINIC_SIM_APPROVE", "0.8").start().await;
+    let receiver = Receiver::start(Manner::Refusing(SEED)).await;
+    let plan = Cluster::over(&rabbit).set_all(mailing(&mailbox)).set_all(calling()).set("CLINIC_SIM_APPROVE", "0.8");
+    let mut cluster = plan.set("CLINIC_CHANNELS", "log,email,webhook").start().await;
+    let endpoint = Endpoint::register(&cluster.http(), &receiver).await;
     let (http, load) = (cluster.http(), Load::new("told", 16, bookings).by_mail().insisting().at_most_per_second(50.0));
     let driving = tokio::spawn(async move { load.run(&http).await });
+    // A signature is verified soon after it came: the specification lets none grow old.
+    let mut verified = 0;
     for kill in 0..kills {
         let heard = bookings * (kill + 1) / (kills + 1);
         eventually("more mails", Duration::from_secs(300), || async { (mailbox.mails().len() >= heard).then_some(()) }).await;
         cluster.kill9(Part::Notifier(0));
         cluster.start(Part::Notifier(0));
+        verified += receiver.verify_new(&endpoint.secret);
     }
     let cancelled = cancel_every(&cluster, 10, bookings).await;
     let tally = driving.await.unwrap();
+    verified += receiver.verify_new(&endpoint.secret);
     cluster.at_rest(SETTLES_WITHIN).await;
+    verified += receiver.verify_new(&endpoint.secret);
     // Nobody gave up: all that was not overtaken was told.
     let facts = Facts::read(cluster.setup().store()).unwrap();
     let told = facts.notices.values().flatten().filter(|row| row.state == "sent").count();
     let given_up = facts.notices.values().flatten().filter(|row| row.state != "sent" && row.code.as_deref() != Some("superseded")).count();
     assert_eq!(given_up, 0);
+    let (attempts, taken) = (receiver.attempts_so_far(), receiver.taken().len());
+    assert!(attempts > taken, "the receiver refused nothing");
+    assert_eq!(verified, attempts);
+    figure(&format!("told for real: {taken} of {attempts} webhooks taken, all signatures verified"));
     let (mails, refusals) = (mailbox.mails().len(), mailbox.refusals());
     assert!(refusals > 0 && mails > told / 2 && cancelled > 0, "nobody refused or repeated anything: {mails} mails, {refusals} refusals");
     figure(&format!(
         "told for real: {kills} kills of notifiers, {told} notices, {mails} mails taken, {refusals} refused, {cancelled} cancelled"
     ));
     cluster.observed().told(mailbox.told());
-    let expected = Expected::finished().kills_only().watching("email");
+    cluster.observed().told(receiver.told(endpoint.id));
+    let expected = Expected::finished().kills_only().watching("email").watching(&endpoint.channel());
     settled_as(expected, cluster, "told for real", tally, bookings).await;
 }

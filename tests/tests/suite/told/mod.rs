@@ -2,7 +2,7 @@
 
 mod cancelled;
 mod invitation;
-mod unanswering;
+pub(crate) mod unanswering;
 
 use clinic_tests::mailbox::Mailbox;
 

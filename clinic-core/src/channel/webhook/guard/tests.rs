@@ -15,7 +15,7 @@ impl Lookup for Scripted {
 
 fn resolving(allow: &[&str], script: &[&[&str]]) -> Guard {
     let script = script.iter().map(|list| list.iter().map(|address| address.parse().unwrap()).collect()).collect();
-    Guard::with_lookup(allow.iter().copied(), Arc::new(Scripted(Mutex::new(script))))
+    Guard::with_lookup(allow.iter().copied(), Arc::new(Scripted(Mutex::new(script)))).unwrap()
 }
 
 #[test]
@@ -101,7 +101,7 @@ async fn one_address_that_is_not_public_forbids_a_name() {
         let guard = resolving(&[], &[addresses]);
         assert!(matches!(guard.check("https://clinic.example").await, Err(GuardError::Forbidden)), "{addresses:?}");
     }
-    assert!(matches!(Guard::new([]).check("https://localhost.").await, Err(GuardError::Forbidden)));
+    assert!(matches!(Guard::new([]).unwrap().check("https://localhost.").await, Err(GuardError::Forbidden)));
     assert!(matches!(resolving(&[], &[&[]]).check("https://clinic.example").await, Err(GuardError::Unresolved(_))));
 }
 
@@ -121,4 +121,20 @@ async fn exceptions_are_addresses_networks_and_names_and_plain_http_is_for_them_
     for url in ["https://11.intranet", "http://1.1.1.1", "https://127.0.0.1"] {
         assert!(matches!(guard.check(url).await, Err(GuardError::Forbidden)), "{url}");
     }
+}
+
+#[test]
+fn an_exception_that_would_never_match_is_refused() {
+    let network = "10.0.0.0/8".parse().unwrap();
+    assert_eq!(Guard::new(["10.1.2.3/8"]).unwrap_err(), AllowError::Host { entry: "10.1.2.3/8".into(), network });
+    for entry in ["10.0.0.0/33", "*.example.org", "https://example.org", "example.org:8443", "example.org/hook", "a..b", "127.1", "a b"] {
+        assert_eq!(Guard::new([entry]).unwrap_err(), AllowError::Unknown { entry: entry.into() });
+    }
+}
+
+#[tokio::test]
+async fn an_exception_in_another_alphabet_is_the_host_that_urls_name_so() {
+    let guard = resolving(&["Clínica.example"], &[&["192.168.0.1"]]);
+    assert!(guard.check("https://clínica.example/hook").await.is_ok());
+    assert!(guard.check("https://xn--clnica-4va.example/hook").await.is_ok());
 }

@@ -35,7 +35,7 @@ async fn pour(mut stream: TcpStream, first: &'static str, again: &'static [u8], 
 }
 
 async fn post(url: &str) -> Result<Answer, PostError> {
-    Sender::new(Guard::new(["127.0.0.1"]), TIMEOUT).unwrap().post(url, HeaderMap::new(), b"{}".to_vec()).await
+    Sender::new(Guard::new(["127.0.0.1"]).unwrap(), TIMEOUT).unwrap().post(url, HeaderMap::new(), b"{}".to_vec()).await
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_forbidden_target_is_not_connected_to() {
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let sender = Sender::new(Guard::with_lookup([], Arc::new(Inside)), TIMEOUT).unwrap();
+    let sender = Sender::new(Guard::with_lookup([], Arc::new(Inside)).unwrap(), TIMEOUT).unwrap();
     for url in [format!("https://rebound.example:{port}/"), format!("https://127.0.0.1:{port}/"), format!("http://rebound.example:{port}/")]
     {
         let error = sender.post(&url, HeaderMap::new(), Vec::new()).await.unwrap_err();

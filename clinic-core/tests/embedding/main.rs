@@ -133,6 +133,27 @@ async fn two_channels_of_one_name_refuse_to_start() {
     assert!(matches!(refused, StartError::ChannelTwice { .. }) && refused.to_string().contains("push"), "{refused}");
 }
 
+/// Has the name that webhooks have.
+struct Hook;
+
+#[async_trait]
+impl Channel for Hook {
+    fn name(&self) -> &str {
+        "webhook"
+    }
+
+    async fn send(&self, _: &Notice) -> Result<Receipt, ChannelError> {
+        Ok(Receipt::none())
+    }
+}
+
+#[tokio::test]
+async fn a_channel_named_as_webhooks_are_refuses_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = builder(&folder).availability(Yes).channel(Hook).start().await.unwrap_err();
+    assert!(matches!(refused, StartError::ChannelName { .. }) && refused.to_string().contains("webhook"), "{refused}");
+}
+
 /// Spreads its pauses to before now.
 struct Wild;
 

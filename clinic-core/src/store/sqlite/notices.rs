@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     decision::Reason,
-    id::{BookingId, JobId, NoticeId, Token},
+    id::{BookingId, EndpointId, JobId, NoticeId, Token},
     job::JobKind,
     notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED, TOO_LATE},
     ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
@@ -57,11 +57,13 @@ pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &NoticeClaimant, limit: usize
     let mut notices = Vec::new();
     for (channel, _) in &claimant.rooms {
         if channel == webhook::CHANNEL {
-            for (endpoint, enabled) in webhooks::all(tx)? {
-                let channel = webhook::channel_of(endpoint);
+            let mut last = channel.clone();
+            while let Some((channel, endpoint)) = next_waited_for(tx, &last)? {
                 // What is only to be skipped needs no room.
-                let at_most = if enabled { rooms.left(&channel).min(limit) } else { limit };
+                let goes_out = webhooks::target(tx, endpoint)?.is_ok();
+                let at_most = if goes_out { rooms.left(&channel).min(limit) } else { limit };
                 notices.extend(grant_overdue(tx, claimant, &mut rooms, &channel, at_most)?);
+                last = channel;
             }
         } else if webhook::split(channel).1.is_none() {
             let at_most = rooms.left(channel).min(limit);
@@ -69,6 +71,18 @@ pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &NoticeClaimant, limit: usize
         }
     }
     Ok(notices)
+}
+
+/// The first endpoint behind a channel that notices are pending for. One step of the index each, however many endpoints there were.
+fn next_waited_for(tx: &Tx<'_>, after: &str) -> rusqlite::Result<Option<(String, EndpointId)>> {
+    let next: Option<String> = tx
+        .connection
+        .prepare_cached(
+            "SELECT channel FROM notice WHERE state = 'pending' AND channel > ?1 AND channel < 'webhook;' ORDER BY channel LIMIT 1",
+        )?
+        .query_row([after], |row| row.get(0))
+        .optional()?;
+    Ok(next.and_then(|channel| webhook::split(&channel).1.map(|endpoint| (channel.clone(), endpoint))))
 }
 
 fn grant_overdue(

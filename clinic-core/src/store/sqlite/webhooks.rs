@@ -71,14 +71,6 @@ pub(super) fn enabled(tx: &Tx<'_>) -> rusqlite::Result<Vec<EndpointId>> {
         .collect()
 }
 
-/// Every endpoint that ever was, and whether anything may still be sent there.
-pub(super) fn all(tx: &Tx<'_>) -> rusqlite::Result<Vec<(EndpointId, bool)>> {
-    tx.connection
-        .prepare_cached("SELECT id, disabled_at IS NULL AND removed_at IS NULL FROM webhook")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-}
-
 /// Where a notice goes, or the code of why it goes nowhere.
 pub(super) fn target(tx: &Tx<'_>, id: EndpointId) -> rusqlite::Result<Result<Endpoint, &'static str>> {
     let found = tx.connection.prepare_cached(concat!(endpoints!(), " WHERE id = ?1"))?.query_row([id], |row| {

@@ -6,9 +6,6 @@ mod channel;
 mod clock;
 mod poster;
 mod store;
-mod store_progress;
-mod store_desk;
-mod store_webhooks;
 
 pub use availability::{Availability, AvailabilityError, Request, Verdict};
 pub use broker::{Acker, Broker, BrokerError, Consumer, Delivery, Listener, PublishError};
@@ -16,12 +13,10 @@ pub use channel::{Channel, ChannelError, NOTICE_RETRY, Receipt};
 pub use clock::{Clock, SystemClock};
 pub use poster::{Delivered, NotAdmitted, Poster};
 pub use store::{
-    Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Keyed, NewBooking, NoticeClaimant,
-    NoticeEnding, NoticeResult, NoticeSettled, Overdue, Record, Store, StoreError, StoreStats,
+    Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Followed, Keyed, NewBooking, NewEndpoint,
+    NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, Overdue, Progress, Record, Registration, Replay, Replayed, Store,
+    StoreError, StoreStats,
 };
-pub use store_desk::{Replay, Replayed};
-pub use store_progress::{Followed, Progress};
-pub use store_webhooks::{NewEndpoint, Registration};
 
 /// The source of an error of a port: whatever the adapter's library gave.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;

@@ -1,16 +1,27 @@
-use std::time::Duration;
+mod accepting;
+mod claiming;
+mod desk;
+mod progress;
+mod telling;
+mod webhooks;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use super::{Followed, NewEndpoint, Progress, Registration, Replay, Replayed, Source};
+pub use self::{
+    accepting::{Acceptance, Cancellation, Keyed, NewBooking},
+    claiming::{Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Overdue},
+    desk::{Replay, Replayed},
+    progress::{Followed, Progress},
+    telling::{NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
+    webhooks::{NewEndpoint, Registration},
+};
+use super::Source;
 use crate::{
-    booking::{Appointment, Booking, CancelRefused},
+    booking::Booking,
     dead_letter::{DeadLetter, DeadLetterId, LetterFilter},
-    decision::{AttemptOutcome, Decision},
-    id::{BookingId, EndpointId, JobId, Token},
-    job::Lease,
+    id::{BookingId, EndpointId, JobId},
     notification::{Notice, NoticeRecord},
     page::Filter,
     request::IdempotencyKey,
@@ -40,219 +51,6 @@ pub enum StoreError {
     Corrupt(#[source] Source),
 }
 
-/// A booking to accept. The ids are made before the transaction, so that an unknown outcome can be looked up.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct NewBooking {
-    /// Its id.
-    pub id: BookingId,
-    /// Its decide job's id.
-    pub job: JobId,
-    /// What is asked for.
-    pub appointment: Appointment,
-    /// The caller's key.
-    pub key: Option<IdempotencyKey>,
-    /// How long deciding may take.
-    pub decide_within: Duration,
-    /// How many undecided bookings one `patient_id` may have.
-    pub pending_per_patient: u32,
-    /// When the sweep may pick the job up, from the acceptance: the grace when a message is to follow, zero otherwise.
-    pub look_after: Duration,
-    /// The rejected booking that this one tries again.
-    pub replay_of: Option<BookingId>,
-}
-
-impl NewBooking {
-    /// A booking to accept under fresh ids.
-    #[must_use]
-    pub fn new(
-        appointment: Appointment,
-        key: Option<IdempotencyKey>,
-        decide_within: Duration,
-        pending_per_patient: u32,
-        look_after: Duration,
-    ) -> Self {
-        Self {
-            id: BookingId::generate(),
-            job: JobId::generate(),
-            appointment,
-            key,
-            decide_within,
-            pending_per_patient,
-            look_after,
-            replay_of: None,
-        }
-    }
-}
-
-/// What became of a [`NewBooking`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Acceptance {
-    /// Committed and synced.
-    Accepted(Booking),
-    /// The key was used for the same request before: that booking, as first answered.
-    Replayed(Booking),
-    /// The key was used for another request before.
-    KeyReused,
-    /// Another active booking of the doctor overlaps.
-    SlotTaken,
-    /// The patient has too many undecided bookings.
-    TooManyPending,
-}
-
-/// What an idempotency key was used for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Keyed {
-    /// The same request: the booking as first answered.
-    Same(Box<Booking>),
-    /// Another request.
-    Other,
-}
-
-/// Who claims jobs, and how.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Claimant {
-    /// The process's name, for timelines.
-    pub worker: String,
-    /// How long a lease lasts.
-    pub lease: Duration,
-    /// Whether its availability check reserves something to be released.
-    pub reserves: bool,
-}
-
-impl Claimant {
-    /// A claiming process.
-    #[must_use]
-    pub const fn new(worker: String, lease: Duration, reserves: bool) -> Self {
-        Self { worker, lease, reserves }
-    }
-}
-
-/// A job heard of through the broker. Its token is made here, before the transaction: a claim whose outcome is not known
-/// is asked again with the same request, and is won again when it had been.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct ClaimRequest {
-    /// The job.
-    pub job: JobId,
-    /// Its booking.
-    pub booking: BookingId,
-    /// Whether the broker says that whoever had this message is gone: a lease that was won by a message is then taken over at
-    /// once. One won by the sweep has no message to come back, so that says nothing of its holder.
-    pub redelivered: bool,
-    /// The fence under which it is claimed.
-    pub token: Token,
-    /// The fence under which the asker believes to hold it already: its own redelivered messages are no loss.
-    pub held: Option<Token>,
-}
-
-impl ClaimRequest {
-    /// A claim of a job.
-    #[must_use]
-    pub fn new(job: JobId, booking: BookingId, redelivered: bool) -> Self {
-        Self { job, booking, redelivered, token: Token::generate(), held: None }
-    }
-
-    /// By one who believes to hold it already.
-    #[must_use]
-    pub const fn holding(mut self, token: Token) -> Self {
-        self.held = Some(token);
-        self
-    }
-}
-
-/// What became of a claim.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Claim {
-    /// The job is yours.
-    Won(Box<Lease>),
-    /// Settled, cancelled or never there: forget the message.
-    Gone,
-    /// Another holds it: forget the message.
-    Held,
-    /// You hold it already, as you said: keep the message until you are done.
-    Yours,
-    /// Not before then: forget the message and publish again when due.
-    NotDue(DateTime<Utc>),
-    /// Lost once too often, or past its deadline: the claim rejected the booking (`processing_failed`, `deadline_passed`), and this
-    /// is to be told.
-    Ended(Vec<Publication>),
-}
-
-/// What a claim of overdue jobs found.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Overdue {
-    /// Jobs that are now yours.
-    pub leases: Vec<Lease>,
-    /// What is to be published, where a job ended by the claim.
-    pub publications: Vec<Publication>,
-}
-
-/// How a worker leaves a job.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Conclusion {
-    /// The job, its token, attempt and booking.
-    pub lease: Lease,
-    /// The process.
-    pub worker: String,
-    /// How it ends.
-    pub ending: Ending,
-}
-
-impl Conclusion {
-    /// How a worker leaves a job.
-    #[must_use]
-    pub const fn new(lease: Lease, worker: String, ending: Ending) -> Self {
-        Self { lease, worker, ending }
-    }
-}
-
-/// How a lease ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ending {
-    /// The booking is decided. Failures ([`crate::decision::Reason::is_failure`]) leave a dead letter.
-    Decided(Decision, AttemptOutcome),
-    /// The attempt failed; the next follows after the pause. For a release job: try again.
-    Retry(AttemptOutcome, Duration),
-    /// The attempt was lost: shutdown gives the job back.
-    Lost,
-    /// A release job succeeded.
-    Released,
-    /// A release job failed for good: dead letter.
-    ReleaseFailed(AttemptOutcome),
-}
-
-/// What became of a conclusion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Concluded {
-    /// Stored; this is to be published.
-    Done(Vec<Publication>),
-    /// The token is no longer the job's: nothing was changed.
-    Fenced,
-}
-
-/// What became of a cancellation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cancellation {
-    /// Cancelled now; this is to be published.
-    Done(Booking, Vec<Publication>),
-    /// Cancelled before.
-    Already(Booking),
-    /// Refused.
-    Refused(CancelRefused),
-    /// No such booking.
-    NotFound,
-}
-
 /// A booking and the ledger of its notices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -269,71 +67,6 @@ impl Record {
     pub const fn new(booking: Booking, notices: Vec<NoticeRecord>) -> Self {
         Self { booking, notices }
     }
-}
-
-/// A notifier, its channels and how many notices it has room for on each.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct NoticeClaimant {
-    /// The process's name.
-    pub worker: String,
-    /// How long a lease lasts.
-    pub lease: Duration,
-    /// Every configured channel with its room; an expanded job gets a ledger row on each. Where one is `webhook`, it gets one for each
-    /// endpoint instead, on a channel `webhook:ENDPOINT` of its own; the room of `webhook` is that of each endpoint without an entry.
-    pub rooms: Vec<(String, usize)>,
-}
-
-impl NoticeClaimant {
-    /// A claiming notifier.
-    #[must_use]
-    pub const fn new(worker: String, lease: Duration, rooms: Vec<(String, usize)>) -> Self {
-        Self { worker, lease, rooms }
-    }
-}
-
-/// How a try to send a notice ended.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct NoticeResult {
-    /// The notice, with its token.
-    pub notice: Notice,
-    /// How it ended.
-    pub ending: NoticeEnding,
-}
-
-impl NoticeResult {
-    /// How a try ended.
-    #[must_use]
-    pub const fn new(notice: Notice, ending: NoticeEnding) -> Self {
-        Self { notice, ending }
-    }
-}
-
-/// How a try to send a notice ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoticeEnding {
-    /// The channel took it.
-    Sent(Option<String>),
-    /// It did not; the next try follows after the pause.
-    Retry(&'static str, Duration),
-    /// It never will: dead letter.
-    Failed(&'static str),
-    /// There is nothing to send.
-    Skipped(&'static str),
-    /// Given back untried: shutdown, or the lease ran out before the send began.
-    Returned,
-}
-
-/// What became of a [`NoticeResult`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoticeSettled {
-    /// Stored. These notices of the same booking and channel waited for it and are due now: claim them.
-    Done(Vec<(JobId, BookingId)>),
-    /// The token is no longer the notice's: nothing was changed.
-    Fenced,
 }
 
 /// Figures for metrics.

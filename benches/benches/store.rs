@@ -8,6 +8,7 @@ use std::{
 use chrono::Utc;
 use clinic_benches::ward::Ward;
 use clinic_core::ports::SystemClock;
+use clinic_core::reminder::Reminders;
 use clinic_core::store::sqlite::{SqliteOptions, SqliteStore};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
@@ -28,6 +29,26 @@ fn stages(criterion: &mut Criterion) {
                 bench.iter_custom(|times| runtime.block_on(stage.time(&mut ward, batch, times)));
             });
         }
+        runtime.block_on(ward.close());
+    }
+    group.finish();
+}
+
+/// What planning a reminder adds to a decision: the same stage with and without.
+fn reminders(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime can be started");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    let mut group = criterion.benchmark_group("conclude");
+    group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    group.throughput(Throughput::Elements(64));
+    for (name, reminders) in [("with a reminder", Reminders::default()), ("without", Reminders::none())] {
+        let options = SqliteOptions::default().with_reminders(reminders);
+        let path = directory.path().join(format!("{name}.db"));
+        let store = SqliteStore::open(&path, Arc::new(SystemClock), options).expect("a store can be made");
+        let mut ward = Ward::new(Arc::new(store), Utc::now());
+        group.bench_function(name, |bench| {
+            bench.iter_custom(|times| runtime.block_on(Stage::Conclude.time(&mut ward, 64, times)));
+        });
         runtime.block_on(ward.close());
     }
     group.finish();
@@ -81,5 +102,5 @@ impl Stage {
     }
 }
 
-criterion_group!(store, stages);
+criterion_group!(store, stages, reminders);
 criterion_main!(store);

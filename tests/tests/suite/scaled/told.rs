@@ -13,13 +13,15 @@ use clinic_tests::{
     size::{figure, sized},
 };
 
-use super::{SETTLES_WITHIN, cancel_every, settled_as};
+use super::{cancel_every, settled_as};
 use crate::{
     called::{Endpoint, calling},
     told::mailing,
 };
 
 const SEED: u64 = 4;
+/// Thousands of notices, refused again and again.
+const TOLD_WITHIN: Duration = Duration::from_secs(900);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everybody_hears_of_everything_though_they_refuse_and_notifiers_are_killed() {
@@ -28,7 +30,8 @@ async fn everybody_hears_of_everything_though_they_refuse_and_notifiers_are_kill
     let mailbox = Mailbox::start(Pattern::Refusing(SEED));
     let receiver = Receiver::start(Manner::Refusing(SEED)).await;
     let plan = Cluster::over(&rabbit).set_all(mailing(&mailbox)).set_all(calling()).set("CLINIC_SIM_APPROVE", "0.8");
-    let mut cluster = plan.set("CLINIC_CHANNELS", "log,email,webhook").start().await;
+    // Mails wait for each other at the usual concurrency, and each is refused up to five times.
+    let mut cluster = plan.set("CLINIC_CHANNELS", "log,email,webhook").set("CLINIC_MAIL_CONCURRENCY", "64").start().await;
     let endpoint = Endpoint::register(&cluster.http(), &receiver).await;
     let (http, load) = (cluster.http(), Load::new("told", 16, bookings).by_mail().insisting().at_most_per_second(50.0));
     let driving = tokio::spawn(async move { load.run(&http).await });
@@ -44,7 +47,7 @@ async fn everybody_hears_of_everything_though_they_refuse_and_notifiers_are_kill
     let cancelled = cancel_every(&cluster, 10, bookings).await;
     let tally = driving.await.unwrap();
     verified += receiver.verify_new(&endpoint.secret);
-    cluster.at_rest(SETTLES_WITHIN).await;
+    cluster.at_rest(TOLD_WITHIN).await;
     verified += receiver.verify_new(&endpoint.secret);
     // Nobody gave up: all that was not overtaken was told.
     let facts = Facts::read(cluster.setup().store()).unwrap();

@@ -19,8 +19,14 @@ pub(super) async fn list(client: &Client, selection: &Selection, replayed: Optio
             return Ok(ExitCode::SUCCESS);
         }
     }
-    for poison in letters.poison().unwrap_or_default() {
-        say(&poison_line(poison));
+    match letters.poison() {
+        Some(all) => {
+            for poison in all {
+                say(&poison_line(poison));
+            }
+        }
+        None if selection.most() > 0 => eprintln!("whether there is poison is not known: the broker cannot be asked now"),
+        None => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -66,6 +72,6 @@ fn line(letter: &DeadLetterView) -> String {
 
 /// Poison in one line, which no letter's line begins like.
 fn poison_line(PoisonView { queue, message_id, bytes, .. }: &PoisonView) -> String {
-    let message = message_id.map_or_else(|| "without an id of ours".to_owned(), |id| format!("message {id}"));
-    format!("poison in {queue}: {message}, {bytes} bytes")
+    let message = message_id.map_or_else(|| "without an id of ours".to_owned(), |id| id.to_string());
+    format!("poison in {queue}: message {message}, {bytes} bytes")
 }

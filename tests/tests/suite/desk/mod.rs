@@ -2,6 +2,7 @@
 
 mod bulk;
 mod commands;
+mod poison;
 mod refused;
 
 use std::{

@@ -46,12 +46,15 @@ async fn a_dry_run_changes_nothing() {
     let http = setup.http();
     let before = picture(&setup);
     assert!(before.len() >= 5 && before["dead_letter"].len() == 5 && before["booking"].len() == 5, "{:?}", before.keys());
+    let unchanged = |after: &str| assert!(picture(&setup) == before, "{after} changed the store");
     let tried = replay(&http, "1", true).await.expect(200);
+    unchanged("a dry run");
     assert_eq!((tried.field("dry_run"), tried.field("dead_letter")["replayed_at"].is_null()), (true.into(), true));
     desk(&http, &["explain", "2"]).await;
+    unchanged("an explanation");
     desk(&http, &["replay", "3", "--dry-run"]).await.expect(0, "1 could be replayed, 0 already replayed, 0 refused, 0 failed");
     desk(&http, &["replay", "--all", "--dry-run"]).await.expect(0, "5 could be replayed, 0 already replayed, 0 refused, 0 failed");
     // Had anything been begun, it would be decided and told soon.
     setup.at_rest(SETTLES_WITHIN).await;
-    assert_eq!(picture(&setup), before);
+    unchanged("a dry run in bulk");
 }

@@ -168,6 +168,7 @@ async fn a_network_that_freezes_holds_nobody_up() {
     let broker = connected(rabbit.url_through(&relay), &prefix).await;
     let mut consumer = consume(&broker, Queue::Notifications, 10).await;
     relay.freeze();
+    assert_eq!(timeout(PUBLISHES_WITHIN, broker.poison()).await.expect("who asks for poison is answered"), None);
     let begun = Instant::now();
     let batch: Vec<_> = (0..3_000).map(|_| work()).collect();
     let results = broker.publish(&batch).await;

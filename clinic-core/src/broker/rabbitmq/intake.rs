@@ -16,7 +16,7 @@ use crate::{dead_letter::Poison, topology::Queue};
 const GOING: Duration = Duration::from_secs(2);
 /// For a question: whoever looks at metrics does not want to wait.
 const QUESTION: Duration = Duration::from_secs(1);
-/// For those to be done who look at poison already.
+/// For a look at poison, and for those before it.
 const LOOKING: Duration = Duration::from_secs(3);
 
 /// The consuming side: consumers and listeners, each on channels of its own, and one channel for questions.
@@ -101,14 +101,17 @@ impl Intake {
     /// What lies in the `.dead` queues.
     pub(super) async fn poison(&self) -> Option<Vec<Poison>> {
         let (session, names) = (Arc::clone(&self.session), self.names.clone());
-        let turn = timeout(LOOKING, Arc::clone(&self.looking).lock_owned()).await.ok()?;
-        let (told, found) = oneshot::channel();
-        // By the session: whoever asked may go, and what is in hand must go back all the same.
-        self.session.spawn(async move {
-            let found = poison::look(&session, &names).await;
-            drop(turn);
-            let _ = told.send(found);
-        });
-        found.await.ok()?.ok()
+        let looking = async {
+            let turn = Arc::clone(&self.looking).lock_owned().await;
+            let (told, found) = oneshot::channel();
+            // By the session: whoever asked may go, and what is in hand must go back all the same.
+            self.session.spawn(async move {
+                let found = poison::look(&session, &names).await;
+                drop(turn);
+                let _ = told.send(found);
+            });
+            found.await.ok()?.ok()
+        };
+        timeout(LOOKING, looking).await.ok().flatten()
     }
 }

@@ -1,8 +1,12 @@
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use clinic_core::{api::BookingPage, booking::Status};
 use reqwest::Method;
 
-use crate::{call::Call, client::Client, error::Error};
+use crate::{
+    call::{Call, rfc3339},
+    client::Client,
+    error::Error,
+};
 
 /// A list of bookings, about to be asked for. Filters add up; the order is (`datetime`, `id`).
 #[derive(Clone, Debug)]
@@ -70,18 +74,15 @@ impl<'a> ListBookings<'a> {
     /// # Errors
     /// [`Error`].
     pub async fn send(self) -> Result<BookingPage, Error> {
-        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let parameters = [
             ("doctor_id", self.doctor),
             ("patient_id", self.patient),
             ("status", self.status.map(|status| status.to_string())),
-            ("from", self.from.map(time)),
-            ("to", self.to.map(time)),
+            ("from", self.from.map(rfc3339)),
+            ("to", self.to.map(rfc3339)),
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("cursor", self.cursor),
         ];
-        let call = Call::new(self.client, Method::GET, &["bookings"]);
-        let given = parameters.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        given.fold(call, |call, (name, value)| call.query(name, value)).send().await
+        Call::new(self.client, Method::GET, &["bookings"]).query_given(parameters).send().await
     }
 }

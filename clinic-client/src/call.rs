@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::{
     Method, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
@@ -41,6 +41,14 @@ impl<'a> Call<'a> {
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
         self
+    }
+
+    /// Adds those query parameters that have a value.
+    pub(crate) fn query_given<const N: usize>(self, parameters: [(&str, Option<String>); N]) -> Self {
+        parameters.into_iter().fold(self, |call, (name, value)| match value {
+            Some(value) => call.query(name, &value),
+            None => call,
+        })
     }
 
     /// Sets the body, and the key that makes sending it twice safe.
@@ -93,4 +101,9 @@ impl<'a> Call<'a> {
         let body = answer.bytes().await.map_err(broken)?;
         if status.is_success() { Ok(body.into()) } else { Err((Error::answer(status.as_u16(), &body), asked)) }
     }
+}
+
+/// A time as query parameters carry it.
+pub(crate) fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

@@ -1,13 +1,17 @@
 use std::collections::VecDeque;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use clinic_core::{
-    api::{DeadLetterPage, DeadLetterView, ReplayView},
+    api::{DeadLetterPage, DeadLetterView, PoisonView, ReplayView},
     dead_letter::DeadLetterKind,
 };
 use reqwest::Method;
 
-use crate::{call::Call, client::Client, error::Error};
+use crate::{
+    call::{Call, rfc3339},
+    client::Client,
+    error::Error,
+};
 
 /// The dead-letter desk: letters listed, read, replayed.
 #[derive(Clone, Copy, Debug)]
@@ -136,24 +140,21 @@ impl<'a> ListDeadLetters<'a> {
     /// # Errors
     /// [`Error`].
     pub async fn send(self) -> Result<DeadLetterPage, Error> {
-        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let parameters = [
             ("code", self.code),
             ("kind", self.kind.map(|kind| kind.to_string())),
-            ("older_than", self.older_than.map(time)),
-            ("newer_than", self.newer_than.map(time)),
+            ("older_than", self.older_than.map(rfc3339)),
+            ("newer_than", self.newer_than.map(rfc3339)),
             ("replayed", self.replayed.map(|replayed| replayed.to_string())),
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("cursor", self.cursor),
         ];
-        let call = Call::new(self.client, Method::GET, &["dead-letters"]);
-        let given = parameters.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        given.fold(call, |call, (name, value)| call.query(name, value)).send().await
+        Call::new(self.client, Method::GET, &["dead-letters"]).query_given(parameters).send().await
     }
 
     /// All letters, one by one, a page asked for whenever the last one is used up.
     pub const fn stream(self) -> DeadLetterStream<'a> {
-        DeadLetterStream { next: Some(self), items: VecDeque::new() }
+        DeadLetterStream { next: Some(self), items: VecDeque::new(), poison: None }
     }
 }
 
@@ -162,6 +163,7 @@ impl<'a> ListDeadLetters<'a> {
 pub struct DeadLetterStream<'a> {
     next: Option<ListDeadLetters<'a>>,
     items: VecDeque<DeadLetterView>,
+    poison: Option<Vec<PoisonView>>,
 }
 
 impl DeadLetterStream<'_> {
@@ -175,7 +177,14 @@ impl DeadLetterStream<'_> {
             let page = list.clone().send().await?;
             self.next = page.next_cursor.and_then(|cursor| self.next.take().map(|list| list.cursor(cursor)));
             self.items.extend(page.items);
+            self.poison = self.poison.take().or(page.poison);
         }
         Ok(self.items.pop_front())
+    }
+
+    /// The messages that nobody could understand, once the first letter was asked for; `None` where the broker could not be asked.
+    #[must_use]
+    pub fn poison(&self) -> Option<&[PoisonView]> {
+        self.poison.as_deref()
     }
 }

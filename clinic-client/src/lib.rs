@@ -36,8 +36,8 @@ pub use error::Error;
 
 pub use clinic_core::{
     api::{
-        BookRequest, BookingPage, BookingView, ContactBody, DeadLetterPage, DeadLetterView, FieldError, Health, NoticeView, Problem,
-        ProblemCode, ReplayView, TimelineView,
+        BookRequest, BookingPage, BookingView, ContactBody, DeadLetterPage, DeadLetterView, FieldError, Health, NoticeView, PoisonView,
+        Problem, ProblemCode, ReplayView, TimelineView,
     },
     booking::Status,
     dead_letter::DeadLetterKind,

@@ -4,10 +4,12 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     codes::codes,
     id::{BookingId, NoticeId},
+    topology::Queue,
 };
 
 /// Names one dead letter: counted by the store.
@@ -155,5 +157,43 @@ impl LetterCursor {
     pub fn decode(text: &str) -> Option<Self> {
         let (at, id) = text.split_once('.')?;
         Some(Self { at: DateTime::from_timestamp_millis(at.parse().ok()?)?, id: id.parse().ok()? })
+    }
+}
+
+/// A message that nobody could understand, in the `.dead` queue of a broker. Its content is not shown: whoever put it there may have
+/// written anything into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Poison {
+    /// The queue it was meant for.
+    pub queue: Queue,
+    /// Its id, if that is one such as ours.
+    pub message: Option<Uuid>,
+    /// How large its body is.
+    pub bytes: u64,
+}
+
+impl Poison {
+    /// How many of each queue are shown at most.
+    pub const SHOWN: usize = 100;
+
+    /// Poison, as broker adapters find it. An id that is none of ours is left out.
+    #[must_use]
+    pub fn new(queue: Queue, message_id: Option<&str>, bytes: u64) -> Self {
+        Self { queue, message: message_id.and_then(|id| Uuid::try_parse(id).ok()), bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_others_is_not_shown() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(Poison::new(Queue::Bookings, Some(&id.to_string()), 3).message, Some(id));
+        for other in [None, Some("Ana Pérez"), Some("")] {
+            assert_eq!(Poison::new(Queue::Bookings, other, 3).message, None);
+        }
     }
 }

@@ -38,8 +38,11 @@ pub struct QueueSpec {
     pub max_length: u32,
 }
 
-/// `x-delivery-limit` of every queue.
+/// `x-delivery-limit` of every queue of work.
 pub const DELIVERY_LIMIT: u32 = 20;
+/// `x-delivery-limit` of every `.dead` queue: whoever looks at poison gives it back, which counts as a delivery and must not cost it.
+/// RabbitMQ's own limit is 20 since 4.0; that there be none cannot be said to releases before.
+pub const DEAD_DELIVERY_LIMIT: u32 = u32::MAX;
 /// `x-max-length` of every `.dead` queue, with overflow drop-head: the oldest poison goes.
 pub const DEAD_MAX_LENGTH: u32 = 100_000;
 /// `x-max-length-bytes` of every `.dead` queue: poison may be large.

@@ -55,6 +55,7 @@ fn is_unreachable(broker: &RabbitBroker) {
     assert!(matches!(broker.consume(Queue::Bookings, 1).now_or_never().expect(AT_ONCE), Err(BrokerError::Unreachable(_))));
     assert!(matches!(broker.listen().now_or_never().expect(AT_ONCE), Err(BrokerError::Unreachable(_))));
     assert_eq!(broker.depth(Queue::Bookings).now_or_never().expect(AT_ONCE), None);
+    assert_eq!(broker.poison().now_or_never().expect(AT_ONCE), None);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::utc;
 use crate::{
-    dead_letter::{DeadLetter, DeadLetterKind},
+    dead_letter::{DeadLetter, DeadLetterKind, Poison},
     id::{BookingId, EndpointId, NoticeId},
     webhook,
 };
@@ -71,13 +71,36 @@ pub struct DeadLetterPage {
     pub items: Vec<DeadLetterView>,
     /// Hand it back as `cursor` for the next page; null at the end.
     pub next_cursor: Option<String>,
+    /// On the first page, whatever the filters: messages that nobody could understand, the oldest 100 of each of the broker's queues,
+    /// in no order. Null when the broker cannot be asked now, and on later pages.
+    #[serde(default)]
+    pub poison: Option<Vec<PoisonView>>,
 }
 
 impl DeadLetterPage {
-    /// A page.
+    /// A page without a word of poison.
     #[must_use]
     pub const fn new(items: Vec<DeadLetterView>, next_cursor: Option<String>) -> Self {
-        Self { items, next_cursor }
+        Self { items, next_cursor, poison: None }
+    }
+}
+
+/// A message that nobody could understand. Its content is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct PoisonView {
+    /// The queue that it lies in, without `CLINIC_PREFIX`: `booking_queue.dead` or `notification_queue.dead`.
+    pub queue: String,
+    /// Its message id, if that is one such as the clinic's own.
+    pub message_id: Option<Uuid>,
+    /// How large its body is.
+    pub bytes: u64,
+}
+
+impl From<&Poison> for PoisonView {
+    fn from(poison: &Poison) -> Self {
+        Self { queue: poison.queue.spec().dead.to_owned(), message_id: poison.message, bytes: poison.bytes }
     }
 }
 

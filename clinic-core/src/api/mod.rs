@@ -11,7 +11,7 @@ mod webhook;
 
 pub use self::{
     booking::{BookingPage, BookingView, NoticeView},
-    dead_letter::{DeadLetterPage, DeadLetterView, ReplayView},
+    dead_letter::{DeadLetterPage, DeadLetterView, PoisonView, ReplayView},
     health::{Health, HealthStatus},
     problem::{FieldError, Problem, ProblemCode},
     request::{BadBody, BookRequest, ContactBody},

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::Source;
 use crate::{
+    dead_letter::Poison,
     id::BookingId,
     topology::{Publication, Queue},
 };
@@ -61,6 +62,13 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Messages waiting in a queue, if known.
     async fn depth(&self, queue: Queue) -> Option<u64>;
+
+    /// What lies in the `.dead` queues, in no order, at most [`Poison::SHOWN`] of each, the oldest; `None` when that cannot be told within seconds.
+    /// Looking takes nothing away, however often; what somebody else looks at meanwhile may be missing. An adapter that keeps no poison
+    /// has none to show.
+    async fn poison(&self) -> Option<Vec<Poison>> {
+        Some(Vec::new())
+    }
 
     /// Takes leave of it, within a second: consumers and listeners end, publishing is refused. Does nothing unless an adapter says so.
     async fn close(&self) {}

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{RECALL_WITHIN, Reception};
 use crate::{
-    dead_letter::{DeadLetter, DeadLetterId, LetterFilter, ReplayRefused},
+    dead_letter::{DeadLetter, DeadLetterId, LetterFilter, Poison, ReplayRefused},
     ports::{Replay, Replayed, StoreError},
 };
 
@@ -37,6 +37,11 @@ impl Reception {
     /// [`StoreError`].
     pub async fn dead_letters(&self, filter: &LetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
         self.store.dead_letters(filter).await
+    }
+
+    /// Messages that nobody could understand; `None` when the broker cannot be asked now.
+    pub async fn poison(&self) -> Option<Vec<Poison>> {
+        self.broker.poison().await
     }
 
     /// A dead letter.

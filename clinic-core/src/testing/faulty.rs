@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
+    dead_letter::Poison,
     id::BookingId,
     ports::{Broker, BrokerError, Consumer, Delivery, Listener, PublishError},
     topology::{Publication, Queue},
@@ -153,6 +154,10 @@ impl Broker for FaultyBroker {
 
     async fn depth(&self, queue: Queue) -> Option<u64> {
         if self.is_closed() { None } else { self.broker.depth(queue).await }
+    }
+
+    async fn poison(&self) -> Option<Vec<Poison>> {
+        if self.is_closed() { None } else { self.broker.poison().await }
     }
 }
 

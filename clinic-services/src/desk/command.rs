@@ -21,7 +21,7 @@ pub struct Desk {
 #[derive(Clone, Debug, Subcommand)]
 #[non_exhaustive]
 pub enum DeskCommand {
-    /// Lists dead letters, one line each, oldest first.
+    /// Lists dead letters, one line each, oldest first; then poison, messages that nobody could understand.
     List {
         /// Which.
         #[command(flatten)]

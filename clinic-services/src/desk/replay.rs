@@ -18,6 +18,7 @@ struct Tally {
     replayed: u64,
     already: u64,
     refused: u64,
+    failed: u64,
 }
 
 impl Replays {
@@ -67,10 +68,11 @@ impl Replays {
                     return Err(error.into());
                 }
                 Some(code) => {
-                    if code == ProblemCode::AlreadyReplayed {
-                        tally.already += 1;
-                    } else {
-                        tally.refused += 1;
+                    match code {
+                        ProblemCode::AlreadyReplayed => tally.already += 1,
+                        // A fault that lies in this letter: what is behind it has its turn.
+                        ProblemCode::Internal => tally.failed += 1,
+                        _ => tally.refused += 1,
                     }
                     format!("{code}: {}", detail(&error))
                 }
@@ -100,13 +102,14 @@ impl Tally {
     /// Says the summary; what was replayed before is no failure.
     fn end(self) -> ExitCode {
         say(&self.to_string());
-        if self.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.refused == 0 && self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.dry_run { "could be replayed" } else { "replayed" };
-        write!(f, "{} {verb}, {} already replayed, {} refused", self.replayed, self.already, self.refused)
+        let Self { replayed, already, refused, failed, .. } = self;
+        write!(f, "{replayed} {verb}, {already} already replayed, {refused} refused, {failed} failed")
     }
 }

@@ -1,6 +1,6 @@
 use std::{io::Write, process::ExitCode};
 
-use clinic_client::{Client, DeadLetterView};
+use clinic_client::{Client, DeadLetterView, Error, PoisonView};
 
 use super::{DeskError, Selection, explain};
 
@@ -16,8 +16,17 @@ pub(super) async fn list(client: &Client, selection: &Selection, replayed: Optio
     {
         left -= 1;
         if !say(&line(&letter)) {
-            break;
+            return Ok(ExitCode::SUCCESS);
         }
+    }
+    match letters.poison() {
+        Some(all) => {
+            for poison in all {
+                say(&poison_line(poison));
+            }
+        }
+        None if selection.most() > 0 => eprintln!("whether there is poison is not known: the broker cannot be asked now"),
+        None => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -30,9 +39,18 @@ pub(super) async fn show(client: &Client, id: i64) -> Result<ExitCode, DeskError
 
 pub(super) async fn explain(client: &Client, id: i64) -> Result<ExitCode, DeskError> {
     let letter = client.dead_letters().get(id).await?;
-    let outlook = client.dead_letters().replay(id).dry_run(true).send().await;
-    say(&explain::explain(&letter, outlook.as_ref().err()));
+    let refused = match client.dead_letters().replay(id).dry_run(true).send().await {
+        Ok(_) => None,
+        Err(error) if is_refusal(&error) => Some(error),
+        Err(error) => return Err(error.into()),
+    };
+    say(&explain::explain(&letter, refused.as_ref()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the clinic said that this letter cannot be replayed, rather than that it cannot tell.
+fn is_refusal(error: &Error) -> bool {
+    error.code().is_some_and(|code| code.status_and_title().0 == 409)
 }
 
 /// A line to standard output, whose reader may have seen enough: false then.
@@ -50,4 +68,10 @@ fn line(letter: &DeadLetterView) -> String {
         (None, None) => String::new(),
     };
     format!("{} {at} {}{channel} {} booking {}{replayed}", letter.id, letter.kind, letter.code, letter.booking)
+}
+
+/// Poison in one line, which no letter's line begins like.
+fn poison_line(PoisonView { queue, message_id, bytes, .. }: &PoisonView) -> String {
+    let message = message_id.map_or_else(|| "without an id of ours".to_owned(), |id| id.to_string());
+    format!("poison in {queue}: message {message}, {bytes} bytes")
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use chrono_tz::Tz;
 use clinic_core::{
-    api::{DeadLetterPage, DeadLetterView, ReplayView},
+    api::{DeadLetterPage, DeadLetterView, PoisonView, ReplayView},
     dead_letter::{DeadLetterId, DeadLetterKind, LetterCursor, LetterFilter},
     page::{DEFAULT_LIMIT, MAX_LIMIT},
     slot,
@@ -35,7 +35,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
 /// List dead letters
 ///
-/// What failed for good, oldest first, those for which every given filter holds.
+/// What failed for good, oldest first, those for which every given filter holds; beside the first page, poison: messages that nobody
+/// could understand.
 #[utoipa::path(
     get, path = "/dead-letters", operation_id = "deadLetters", tag = "dead letters",
     params(
@@ -55,7 +56,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
     // A page that is full may be the last: the next one is then empty and says so.
     let full = letters.len() >= filter.limit as usize;
     let next = letters.last().filter(|_| full).map(|letter| LetterCursor::after(letter).encode());
-    Ok(json(StatusCode::OK, &DeadLetterPage::new(letters.iter().map(DeadLetterView::from).collect(), next)))
+    let mut page = DeadLetterPage::new(letters.iter().map(DeadLetterView::from).collect(), next);
+    if filter.after.is_none() {
+        page.poison = app.reception.poison().await.map(|poison| poison.iter().map(PoisonView::from).collect());
+    }
+    Ok(json(StatusCode::OK, &page))
 }
 
 /// Show a dead letter

@@ -61,6 +61,11 @@ impl Refusal {
         Self::new(ProblemCode::NotFound, "there is no webhook with this id")
     }
 
+    /// A fault of ours, which only the log may know.
+    fn internal() -> Self {
+        Self::new(ProblemCode::Internal, "the server failed; its log says why under this request's id")
+    }
+
     fn because(mut self, error: &dyn Error) -> Self {
         self.cause = Some(Cause(crate::chain(error).into()));
         self
@@ -80,7 +85,7 @@ impl From<BadBody> for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let refusal = match &error {
-            StoreError::Corrupt(_) => Self::new(ProblemCode::Internal, "the server failed; its log says why under this request's id"),
+            StoreError::Corrupt(_) => Self::internal(),
             StoreError::TooSlow => Self::new(ProblemCode::Unavailable, "the answer took too long: ask for less, or later"),
             _ => Self::new(ProblemCode::Unavailable, "the clinic cannot serve this right now: try again in a moment"),
         };
@@ -145,6 +150,7 @@ impl From<ReplayError> for Refusal {
                 };
             }
             ReplayError::OutcomeUnknown(_) => ProblemCode::OutcomeUnknown,
+            ReplayError::Store(StoreError::Corrupt(_)) => return Self::internal().because(&error),
             _ => ProblemCode::Unavailable,
         };
         Self::new(code, &error.to_string()).because(&error)

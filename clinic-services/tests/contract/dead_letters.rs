@@ -1,8 +1,10 @@
 //! The dead-letter desk's routes.
 
-use clinic_core::dead_letter::ReplayRefused;
+use std::sync::atomic::Ordering;
 
+use clinic_core::dead_letter::ReplayRefused;
 use http::Method;
+use serde_json::json;
 
 use super::{
     desk::{Answer, Desk},
@@ -29,6 +31,18 @@ async fn letters_are_listed_and_shown() {
     for unknown in ["8", "x", "99999999999999999999"] {
         assert_eq!(desk.get(&format!("/dead-letters/{unknown}")).await.code(), "not_found", "{unknown}");
     }
+}
+
+#[tokio::test]
+async fn poison_is_listed_beside_the_first_page_if_the_broker_can_be_asked() {
+    let desk = Desk::open();
+    let page = desk.get("/dead-letters?limit=1").await.json();
+    assert!(page["poison"].is_null() && page["items"][0]["id"] == 7, "letters without the broker: {page}");
+    desk.broker.well.store(true, Ordering::SeqCst);
+    let page = desk.get("/dead-letters?limit=1").await.json();
+    assert_eq!(page["poison"], json!([{ "queue": "booking_queue.dead", "message_id": null, "bytes": 12 }]));
+    let next = page["next_cursor"].as_str().unwrap();
+    assert!(desk.get(&format!("/dead-letters?cursor={next}")).await.json()["poison"].is_null());
 }
 
 #[tokio::test]
@@ -71,6 +85,9 @@ async fn every_reason_to_refuse_a_replay_is_a_code() {
     }
     desk.store.be(Mood::Busy);
     assert_eq!(replay(&desk, "7").await.status, 503);
+    desk.store.be(Mood::Corrupt);
+    let corrupt = replay(&desk, "7").await;
+    assert_eq!((corrupt.status.as_u16(), corrupt.code().as_str()), (500, "internal"), "asking again helps nobody");
     desk.store.be(Mood::Unknown);
     assert_eq!(replay(&desk, "7").await.code(), "outcome_unknown");
 }

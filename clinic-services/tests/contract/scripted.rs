@@ -8,7 +8,7 @@ use std::sync::{
 use async_trait::async_trait;
 use clinic_core::{
     booking::{Booking, CancelRefused, Status},
-    dead_letter::{DeadLetter, DeadLetterId, DeadLetterKind, LetterFilter, ReplayRefused},
+    dead_letter::{DeadLetter, DeadLetterId, DeadLetterKind, LetterFilter, Poison, ReplayRefused},
     id::{BookingId, EndpointId, JobId},
     job::JobKind,
     message::Message,
@@ -346,5 +346,9 @@ impl Broker for Silent {
 
     async fn depth(&self, _: Queue) -> Option<u64> {
         Some(3)
+    }
+
+    async fn poison(&self) -> Option<Vec<Poison>> {
+        self.well.load(Ordering::SeqCst).then(|| vec![Poison::new(Queue::Bookings, Some("not-an-id"), 12)])
     }
 }

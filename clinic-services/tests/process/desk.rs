@@ -1,6 +1,10 @@
 //! `clinic dead-letters` against a running clinic.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use super::{Running, clinic, ended};
 
@@ -32,14 +36,14 @@ fn a_failed_decision_is_listed_explained_tried_and_replayed_once() {
     let (code, said, _) = desk(&running, &["explain", "1"]);
     assert!(code == 0 && said.contains("would make a new booking"), "{said}");
     let (code, said, _) = desk(&running, &["replay", "--kind", "decide", "--limit", "1", "--dry-run"]);
-    assert_eq!((code, said.lines().last()), (0, Some("1 could be replayed, 0 already replayed, 0 refused")));
+    assert_eq!((code, said.lines().last()), (0, Some("1 could be replayed, 0 already replayed, 0 refused, 0 failed")));
     let (code, said, _) = desk(&running, &["replay", "1"]);
-    assert_eq!((code, said.lines().last()), (0, Some("1 replayed, 0 already replayed, 0 refused")));
+    assert_eq!((code, said.lines().last()), (0, Some("1 replayed, 0 already replayed, 0 refused, 0 failed")));
     assert!(said.starts_with("1 replayed as booking "), "{said}");
     let (code, said, _) = desk(&running, &["replay", "1"]);
-    assert_eq!((code, said.lines().last()), (0, Some("0 replayed, 1 already replayed, 0 refused")));
+    assert_eq!((code, said.lines().last()), (0, Some("0 replayed, 1 already replayed, 0 refused, 0 failed")));
     let (code, said, _) = desk(&running, &["replay", "4711"]);
-    assert_eq!((code, said.lines().last()), (1, Some("0 replayed, 0 already replayed, 1 refused")));
+    assert_eq!((code, said.lines().last()), (1, Some("0 replayed, 0 already replayed, 1 refused, 0 failed")));
 }
 
 #[test]
@@ -50,4 +54,26 @@ fn replaying_everything_must_be_said() {
         let (code, _, complaint) = ended(clinic(wrong));
         assert_eq!(code, 2, "{wrong:?}: {complaint}");
     }
+}
+
+#[test]
+fn a_clinic_that_is_gone_is_no_refusal() {
+    const LETTER: &str = r#"{"id":1,"booking":"00000000-0000-0000-0000-000000000007","kind":"decide","code":"availability_unreachable",
+        "attempts":4,"notice":null,"channel":null,"at":"2026-01-01T00:00:00Z","replayed_at":null,"replayed_as":null}"#;
+    // Shows its letter, and hangs up on whoever would replay it.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = clinic(&["dead-letters", "explain", "1"]);
+    command.env("CLINIC_URL", format!("http://{}", listener.local_addr().unwrap()));
+    std::thread::spawn(move || {
+        for mut peer in listener.incoming().flatten() {
+            let mut asked = String::new();
+            BufReader::new(&peer).read_line(&mut asked).unwrap();
+            if asked.starts_with("GET ") {
+                write!(peer, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{LETTER}", LETTER.len()).unwrap();
+            }
+        }
+    });
+    let (code, said, complaint) = ended(command);
+    assert!(code == 1 && complaint.contains("the connection to the clinic failed"), "{code}: {said}{complaint}");
+    assert!(!said.contains("refused"), "{said}");
 }

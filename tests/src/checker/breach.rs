@@ -38,6 +38,8 @@ pub enum Breach {
     OutOfOrder(Uuid, String),
     /// P3: a reminder of a visit that does not take place, or has begun.
     RemindedAmiss(Uuid, String),
+    /// P3: a replay without the one rejected booking that it tries again, or the other way round.
+    ReplayedAmiss(Uuid, String),
     /// P7: patient data where none belongs: the place, and which of the given strings (by number).
     PatientDataLeak(String, usize),
 }
@@ -61,6 +63,7 @@ impl fmt::Display for Breach {
             Self::ToldTwice(id, what) => write!(f, "P6 told twice: {id}: {what}"),
             Self::OutOfOrder(id, what) => write!(f, "P6 out of order: {id}: {what}"),
             Self::RemindedAmiss(id, what) => write!(f, "P3 reminded amiss: {id}: {what}"),
+            Self::ReplayedAmiss(id, what) => write!(f, "P3 replayed amiss: {id}: {what}"),
             Self::PatientDataLeak(place, number) => write!(f, "P7 patient data: string {number} in {place}"),
         }
     }

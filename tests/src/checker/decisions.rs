@@ -33,10 +33,10 @@ pub(super) fn one_booking_a_key(facts: &Facts, seen: &Seen, breaches: &mut Vec<B
             found.insert((first.min(accepted.id), first.max(accepted.id)));
         }
     }
-    // Also the one whose answer nobody saw.
+    // Also the one whose answer nobody saw. A replay is nobody's request.
     let once: BTreeSet<&str> = seen.once.iter().map(String::as_str).collect();
     let mut by_patient: BTreeMap<&str, Uuid> = BTreeMap::new();
-    for row in facts.bookings.values() {
+    for row in facts.bookings.values().filter(|row| row.replay_of.is_none()) {
         let Some(patient) = row.patient_id.as_deref().filter(|patient| once.contains(patient)) else { continue };
         let first = *by_patient.entry(patient).or_insert(row.id);
         if first != row.id {

@@ -34,6 +34,10 @@ pub struct BookingRow {
     pub created: i64,
     /// When it must be decided.
     pub decide_by: i64,
+    /// The rejected booking that it tries again.
+    pub replay_of: Option<Uuid>,
+    /// The booking that tries it again.
+    pub replayed_as: Option<Uuid>,
 }
 
 /// A row of `timeline`.
@@ -92,6 +96,8 @@ pub struct DeadLetterRow {
     pub attempts: i64,
     /// The notice, when that is what failed.
     pub notice: Option<Uuid>,
+    /// Whether it was replayed.
+    pub replayed: bool,
 }
 
 /// All of a store, as of one moment. Inner lists are in the order of their place.
@@ -121,7 +127,8 @@ impl Facts {
         let mut facts = Self::default();
         for booking in rows(
             &snapshot,
-            "SELECT id, status, reason, patient_id, doctor_id, start_at, end_at, attempts, created_at, decide_by FROM booking",
+            "SELECT id, status, reason, patient_id, doctor_id, start_at, end_at, attempts, created_at, decide_by, \
+             replay_of, replayed_as FROM booking",
             booking,
         )? {
             facts.bookings.insert(booking.id, booking);
@@ -136,8 +143,11 @@ impl Facts {
         {
             facts.notices.entry(booking).or_default().push(notice);
         }
-        for (booking, letter) in rows(&snapshot, "SELECT booking, kind, code, attempts, notice FROM dead_letter ORDER BY id", dead_letter)?
-        {
+        for (booking, letter) in rows(
+            &snapshot,
+            "SELECT booking, kind, code, attempts, notice, replayed_at IS NOT NULL FROM dead_letter ORDER BY id",
+            dead_letter,
+        )? {
             facts.dead_letters.entry(booking).or_default().push(letter);
         }
         facts.jobs = rows(&snapshot, "SELECT booking, kind FROM job", |row| Ok((uuid(row, 0)?, row.get(1)?)))?;
@@ -191,6 +201,10 @@ fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     row.get::<_, [u8; 16]>(column).map(Uuid::from_bytes)
 }
 
+fn optional_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Uuid>> {
+    Ok(row.get::<_, Option<[u8; 16]>>(column)?.map(Uuid::from_bytes))
+}
+
 fn booking(row: &Row<'_>) -> rusqlite::Result<BookingRow> {
     Ok(BookingRow {
         id: uuid(row, 0)?,
@@ -203,6 +217,8 @@ fn booking(row: &Row<'_>) -> rusqlite::Result<BookingRow> {
         attempts: row.get(7)?,
         created: row.get(8)?,
         decide_by: row.get(9)?,
+        replay_of: optional_uuid(row, 10)?,
+        replayed_as: optional_uuid(row, 11)?,
     })
 }
 
@@ -224,6 +240,12 @@ fn notice(row: &Row<'_>) -> rusqlite::Result<(Uuid, NoticeRow)> {
 }
 
 fn dead_letter(row: &Row<'_>) -> rusqlite::Result<(Uuid, DeadLetterRow)> {
-    let notice = row.get::<_, Option<[u8; 16]>>(4)?.map(Uuid::from_bytes);
-    Ok((uuid(row, 0)?, DeadLetterRow { kind: row.get(1)?, code: row.get(2)?, attempts: row.get(3)?, notice }))
+    let letter = DeadLetterRow {
+        kind: row.get(1)?,
+        code: row.get(2)?,
+        attempts: row.get(3)?,
+        notice: optional_uuid(row, 4)?,
+        replayed: row.get(5)?,
+    };
+    Ok((uuid(row, 0)?, letter))
 }

@@ -128,6 +128,13 @@ impl Cluster {
         seat.process = Some(seat.setup.start());
     }
 
+    /// Gives all processes another setting, each from its next start on.
+    pub fn set(&mut self, variable: &str, value: &str) {
+        for setup in self.seats.iter_mut().map(|seat| &mut seat.setup).chain([&mut self.base]) {
+            *setup = setup.clone().set(variable, value);
+        }
+    }
+
     /// Stops a process gracefully.
     ///
     /// # Panics

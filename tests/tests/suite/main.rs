@@ -9,6 +9,7 @@ mod called;
 mod cancelling;
 mod contention;
 mod crash_points;
+mod desk;
 mod durability;
 mod fencing;
 mod flow;

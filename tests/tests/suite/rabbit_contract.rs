@@ -1,9 +1,10 @@
 //! The RabbitMQ adapter against RabbitMQ: it keeps the port's contract, and every fault is over soon.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use clinic_core::{
     broker::{RabbitBroker, RabbitOptions},
+    dead_letter::Poison,
     id::{BookingId, JobId},
     job::JobKind,
     message::Message,
@@ -17,8 +18,12 @@ use clinic_tests::{
     rabbit::{Amqp, Rabbit},
 };
 use futures_util::FutureExt;
-use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::{
+    BasicProperties,
+    options::{ExchangeDeleteOptions, QueueDeleteOptions},
+};
 use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
 /// What is to come comes by then, on a busy machine as well.
 const SOON: Duration = Duration::from_secs(60);
@@ -163,6 +168,7 @@ async fn a_network_that_freezes_holds_nobody_up() {
     let broker = connected(rabbit.url_through(&relay), &prefix).await;
     let mut consumer = consume(&broker, Queue::Notifications, 10).await;
     relay.freeze();
+    assert_eq!(timeout(PUBLISHES_WITHIN, broker.poison()).await.expect("who asks for poison is answered"), None);
     let begun = Instant::now();
     let batch: Vec<_> = (0..3_000).map(|_| work()).collect();
     let results = broker.publish(&batch).await;
@@ -205,6 +211,49 @@ async fn what_is_rejected_is_parked_with_its_reason() {
     eventually("a parked message", SOON, || async { (amqp.depth(&dead).await == Some(1)).then_some(()) }).await;
     let parked = amqp.take(&dead).await.remove(0);
     assert_eq!((parked.id, parked.reason.as_deref()), (Some(sent.message.job.to_string()), Some("rejected")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_is_shown_more_often_than_rabbitmq_delivers_anything_and_stays() {
+    const LOOKS: usize = 30;
+    let (rabbit, prefix) = (Rabbit::shared().await, Rabbit::prefix());
+    let (broker, amqp) = (connected(rabbit.url(), &prefix).await, rabbit.amqp().await);
+    let dead = |queue: Queue| format!("{prefix}{}", queue.spec().dead);
+    let id = Uuid::now_v7();
+    for (queue, message_id, bytes) in
+        [(Queue::Bookings, id.to_string(), 3), (Queue::Bookings, "Ana P".into(), 1 << 20), (Queue::Notifications, "not-an-id".into(), 0)]
+    {
+        amqp.publish("", &dead(queue), &vec![b'x'; bytes], BasicProperties::default().with_message_id(message_id.into())).await;
+    }
+    let all = [
+        Poison::new(Queue::Bookings, Some(&id.to_string()), 3),
+        Poison::new(Queue::Bookings, None, 1 << 20),
+        Poison::new(Queue::Notifications, None, 0),
+    ];
+    for look in 0..LOOKS {
+        // What the look before gave back may still be on its way.
+        eventually(&format!("all poison at look {look}"), SOON, || async {
+            broker.poison().await.filter(|shown| shown.len() == all.len() && all.iter().all(|poison| shown.contains(poison)))
+        })
+        .await;
+    }
+    for (queue, count) in [(Queue::Bookings, 2), (Queue::Notifications, 1)] {
+        eventually("poison where it was", SOON, || async { (amqp.depth(&dead(queue)).await == Some(count)).then_some(()) }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_much_poison_the_oldest_is_shown() {
+    let (rabbit, prefix) = (Rabbit::shared().await, Rabbit::prefix());
+    let (broker, amqp) = (connected(rabbit.url(), &prefix).await, rabbit.amqp().await);
+    for bytes in 0..Poison::SHOWN + 20 {
+        amqp.publish("", &format!("{prefix}booking_queue.dead"), &vec![b'x'; bytes], BasicProperties::default()).await;
+    }
+    for _ in 0..2 {
+        let shown = eventually("poison", SOON, || async { broker.poison().await.filter(|shown| shown.len() == Poison::SHOWN) }).await;
+        let sizes: BTreeSet<_> = shown.iter().map(|poison| poison.bytes as usize).collect();
+        assert_eq!(sizes, (0..Poison::SHOWN).collect());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

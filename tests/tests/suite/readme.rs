@@ -4,12 +4,20 @@ use std::process::Command;
 
 use clinic_tests::{disk, process::Setup};
 
-/// The fenced blocks whose info string is `sh readme-test`.
-fn blocks(text: &str) -> Vec<String> {
+/// The README's fenced blocks whose info string is `sh` and this mark, at least one.
+pub(crate) fn marked(mark: &str) -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let blocks = blocks(&text, mark);
+    assert!(!blocks.is_empty(), "the README has no block marked ```sh {mark}");
+    blocks
+}
+
+fn blocks(text: &str, mark: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if line.trim() == "```sh readme-test" {
+        if line.trim() == format!("```sh {mark}") {
             blocks.push(lines.by_ref().take_while(|line| line.trim() != "```").map(|line| format!("{line}\n")).collect());
         }
     }
@@ -19,15 +27,12 @@ fn blocks(text: &str) -> Vec<String> {
 #[test]
 fn only_marked_blocks_are_run() {
     let text = "a\n```sh\nrm -rf /\n```\n```sh readme-test\necho 1\necho 2\n```\nb\n```sh readme-test\necho 3\n```\n";
-    assert_eq!(blocks(text), ["echo 1\necho 2\n", "echo 3\n"]);
+    assert_eq!(blocks(text, "readme-test"), ["echo 1\necho 2\n", "echo 3\n"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_readmes_commands_work() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let blocks = blocks(&text);
-    assert!(!blocks.is_empty(), "the README has no block marked ```sh readme-test");
+    let blocks = marked("readme-test");
     // As a newcomer finds it, but for the port and the luck.
     let setup = Setup::new().set("CLINIC_SIM_DELAY", "2s..5s");
     let clinic = setup.start();

@@ -10,7 +10,7 @@ use lapin::{
 use tokio::time::timeout;
 
 use super::{error::LinkError, names::Names};
-use crate::topology::{DEAD_MAX_BYTES, DEAD_MAX_LENGTH, DELIVERY_LIMIT, Exchange, ExchangeKind, Queue};
+use crate::topology::{DEAD_DELIVERY_LIMIT, DEAD_MAX_BYTES, DEAD_MAX_LENGTH, DELIVERY_LIMIT, Exchange, ExchangeKind, Queue};
 
 /// For one declaration. A broker that has just started elects a leader for each queue.
 const DECLARE: Duration = Duration::from_secs(5);
@@ -66,6 +66,7 @@ fn arguments(names: &Names, queue: Queue) -> FieldTable {
 fn dead_arguments() -> FieldTable {
     table(&[
         ("x-queue-type", text("quorum")),
+        ("x-delivery-limit", number(DEAD_DELIVERY_LIMIT)),
         ("x-max-length", number(DEAD_MAX_LENGTH)),
         ("x-max-length-bytes", number(DEAD_MAX_BYTES)),
         ("x-overflow", text("drop-head")),

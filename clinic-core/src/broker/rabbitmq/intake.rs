@@ -2,20 +2,22 @@ use std::{sync::Arc, time::Duration};
 
 use lapin::{Channel, options::QueueDeclareOptions, types::FieldTable};
 use tokio::{
-    sync::{Mutex, watch},
+    sync::{Mutex, oneshot, watch},
     time::timeout,
 };
 
 use super::{
-    board::Purpose, consumer::RabbitConsumer, error::LinkError, link::Side, listener::RabbitListener, names::Names, options::Setup,
+    board::Purpose, consumer::RabbitConsumer, error::LinkError, link::Side, listener::RabbitListener, names::Names, options::Setup, poison,
     session::Session,
 };
-use crate::topology::Queue;
+use crate::{dead_letter::Poison, topology::Queue};
 
 /// How long a new consumer waits for those before it to have gone.
 const GOING: Duration = Duration::from_secs(2);
 /// For a question: whoever looks at metrics does not want to wait.
 const QUESTION: Duration = Duration::from_secs(1);
+/// For a look at poison, and for those before it.
+const LOOKING: Duration = Duration::from_secs(3);
 
 /// The consuming side: consumers and listeners, each on channels of its own, and one channel for questions.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(super) struct Intake {
     session: Arc<Session>,
     names: Names,
     questions: Mutex<Option<Channel>>,
+    /// One looks at poison at a time: what one has in hand the next would miss.
+    looking: Arc<Mutex<()>>,
     going: Going,
 }
 
@@ -56,7 +60,7 @@ impl Side for Intake {
 
     async fn open(session: Arc<Session>, setup: &Setup) -> Result<Self, LinkError> {
         let names = Names::new(setup.prefix.clone());
-        Ok(Self { session, names, questions: Mutex::new(None), going: Going(watch::channel(0).0) })
+        Ok(Self { session, names, questions: Mutex::new(None), looking: Arc::default(), going: Going(watch::channel(0).0) })
     }
 
     fn session(&self) -> &Arc<Session> {
@@ -92,5 +96,22 @@ impl Intake {
             Some(u64::from(answer.message_count()))
         };
         timeout(QUESTION, asking).await.ok().flatten()
+    }
+
+    /// What lies in the `.dead` queues.
+    pub(super) async fn poison(&self) -> Option<Vec<Poison>> {
+        let (session, names) = (Arc::clone(&self.session), self.names.clone());
+        let looking = async {
+            let turn = Arc::clone(&self.looking).lock_owned().await;
+            let (told, found) = oneshot::channel();
+            // By the session: whoever asked may go, and what is in hand must go back all the same.
+            self.session.spawn(async move {
+                let found = poison::look(&session, &names).await;
+                drop(turn);
+                let _ = told.send(found);
+            });
+            found.await.ok()?.ok()
+        };
+        timeout(LOOKING, looking).await.ok().flatten()
     }
 }

@@ -16,6 +16,7 @@ mod listener;
 mod names;
 mod options;
 mod pause;
+mod poison;
 mod publisher;
 mod session;
 mod url;
@@ -41,6 +42,7 @@ pub use self::{
     url::{RabbitUrl, RabbitUrlError},
 };
 use crate::{
+    dead_letter::Poison,
     ports::{Broker, BrokerError, Consumer, Listener, PublishError},
     topology::{Publication, Queue, Route},
 };
@@ -123,6 +125,10 @@ impl Broker for RabbitBroker {
 
     async fn depth(&self, queue: Queue) -> Option<u64> {
         self.consuming.now().ok()?.depth(queue).await
+    }
+
+    async fn poison(&self) -> Option<Vec<Poison>> {
+        self.consuming.now().ok()?.poison().await
     }
 
     async fn close(&self) {

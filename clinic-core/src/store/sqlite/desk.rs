@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::{
     accept, ending, remind,
-    rows::{self, Millis},
+    rows::{self, Millis, is_event},
     tx::Tx,
 };
 use crate::{
@@ -158,11 +158,12 @@ fn notice_refusal(connection: &Connection, now: Millis, letter: &DeadLetter) -> 
         }
     }
     let superseded: bool = connection
-        .prepare_cached(
+        .prepare_cached(concat!(
             "SELECT EXISTS (SELECT 1 FROM notice WHERE booking = ?1 AND event_seq > ?2 AND channel = ?3) \
-             OR EXISTS (SELECT 1 FROM timeline WHERE booking = ?1 AND seq > ?2 \
-                        AND (kind = 'confirmed' OR kind = 'rejected' OR kind = 'cancelled' OR kind = 'reminder'))",
-        )?
+                 OR EXISTS (SELECT 1 FROM timeline WHERE booking = ?1 AND seq > ?2 AND ",
+            is_event!(),
+            ")",
+        ))?
         .query_row(params![letter.booking, notice.event_seq, notice.channel], |row| row.get(0))?;
     Ok(superseded.then_some(ReplayRefused::Superseded))
 }

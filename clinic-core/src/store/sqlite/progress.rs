@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{read::entries_after, rows::Millis};
+use super::{
+    read::entries_after,
+    rows::{Millis, is_event},
+};
 use crate::{
     booking::Status,
     id::BookingId,
@@ -28,11 +31,11 @@ fn of_one(connection: &Connection, Followed { booking, after }: Followed) -> rus
 /// Whether each event has its ledger rows, and each of them was tried once or settled.
 fn is_told(connection: &Connection, booking: BookingId) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached(
+        .prepare_cached(concat!(
             "SELECT NOT EXISTS (SELECT 1 FROM notice WHERE booking = ?1 AND state = 'pending' AND tries = 0) \
-             AND NOT EXISTS (SELECT 1 FROM timeline WHERE booking = ?1 \
-                 AND (kind = 'confirmed' OR kind = 'rejected' OR kind = 'cancelled' OR kind = 'reminder') \
-                 AND NOT EXISTS (SELECT 1 FROM notice WHERE notice.booking = ?1 AND notice.event_seq = timeline.seq))",
-        )?
+                 AND NOT EXISTS (SELECT 1 FROM timeline WHERE booking = ?1 AND ",
+            is_event!(),
+            " AND NOT EXISTS (SELECT 1 FROM notice WHERE notice.booking = ?1 AND notice.event_seq = timeline.seq))",
+        ))?
         .query_row([booking], |row| row.get(0))
 }

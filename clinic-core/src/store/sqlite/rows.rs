@@ -52,6 +52,14 @@ macro_rules! code_column {
 }
 code_column!(DeadLetterKind, Status, Reason, Language, JobKind, EventKind, EntryKind, NoticeState);
 
+/// Of an entry of the timeline: whether it is told. In one piece, as the statements that ask so are.
+macro_rules! is_event {
+    () => {
+        "(kind = 'confirmed' OR kind = 'rejected' OR kind = 'cancelled' OR kind = 'reminder')"
+    };
+}
+pub(super) use is_event;
+
 /// A time as a column: milliseconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Millis(pub(super) i64);

@@ -14,7 +14,7 @@ use crate::{
 /// By then something that was to come has come.
 const SOON: Duration = Duration::from_secs(10);
 /// What has not come by then will not: long enough for a broker on this machine, short enough to wait for.
-const NEVER: Duration = Duration::from_millis(300);
+pub(super) const NEVER: Duration = Duration::from_millis(300);
 
 /// A broker under test, with a method for each step that panics when it is not taken.
 pub(super) struct Desk {

@@ -3,6 +3,7 @@
 mod delivery;
 mod desk;
 mod news;
+mod poison;
 mod redelivery;
 mod sharing;
 
@@ -26,6 +27,7 @@ pub async fn exercise_broker(make: impl AsyncFn() -> Arc<dyn Broker>) {
     redelivery::check(&mut suite).await;
     sharing::check(&mut suite).await;
     news::check(&mut suite).await;
+    poison::check(&mut suite).await;
     suite.findings.conclude("the broker");
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use metrics::counter;
 use thiserror::Error;
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, Semaphore},
     time::{Instant, sleep, timeout},
 };
 
@@ -44,6 +44,9 @@ const PROBE_WITHIN: Duration = Duration::from_secs(2);
 /// How long the broker may take to say how deep a queue is.
 const DEPTH_WITHIN: Duration = Duration::from_secs(1);
 
+/// Webhooks tried out at once: each may take as long as a delivery.
+const TRIED_AT_ONCE: usize = 8;
+
 /// The handle of a running clinic.
 #[derive(Clone)]
 pub struct Reception {
@@ -54,6 +57,8 @@ pub struct Reception {
     waiters: Arc<Waiters>,
     settings: Arc<Settings>,
     webhooks: Option<Arc<dyn Poster>>,
+    /// Room for webhooks that are being tried out.
+    trying: Arc<Semaphore>,
     /// When the last probe of the store began, and what it saw.
     probed: Arc<Mutex<Option<(Instant, String)>>>,
 }
@@ -118,7 +123,17 @@ impl Reception {
         waiters: Arc<Waiters>,
         settings: Arc<Settings>,
     ) -> Self {
-        Self { store, broker, clock, relay, waiters, settings, webhooks: None, probed: Arc::default() }
+        Self {
+            store,
+            broker,
+            clock,
+            relay,
+            waiters,
+            settings,
+            webhooks: None,
+            trying: Arc::new(Semaphore::new(TRIED_AT_ONCE)),
+            probed: Arc::default(),
+        }
     }
 
     /// The same, with what posts to the endpoints that are registered.

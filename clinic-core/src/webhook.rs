@@ -71,7 +71,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secret before the last rotation, which signs too for a while.
+/// A secret that was replaced, which signs too for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FormerSecret {
@@ -91,13 +91,9 @@ impl FormerSecret {
 
 /// The `webhook-signature` of a delivery: one signature by each secret that is valid now, the current one first.
 #[must_use]
-pub fn signatures(current: &Secret, former: Option<&FormerSecret>, id: &str, now: DateTime<Utc>, body: &[u8]) -> String {
-    let mut signatures = current.sign(id, now.timestamp(), body);
-    if let Some(former) = former.filter(|former| former.until > now) {
-        signatures.push(' ');
-        signatures.push_str(&former.secret.sign(id, now.timestamp(), body));
-    }
-    signatures
+pub fn signatures(current: &Secret, former: &[FormerSecret], id: &str, now: DateTime<Utc>, body: &[u8]) -> String {
+    let valid = former.iter().filter(|former| former.until > now).map(|former| &former.secret);
+    std::iter::once(current).chain(valid).map(|secret| secret.sign(id, now.timestamp(), body)).collect::<Vec<_>>().join(" ")
 }
 
 fn sign(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
@@ -162,15 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn a_former_secret_signs_too_until_its_time_is_over() {
+    fn former_secrets_sign_too_until_their_time_is_over() {
         let (now, current) = (DateTime::from_timestamp(1_800_000_000, 0).unwrap(), Secret::new([1; 32]));
-        let until = |until| FormerSecret::new(Secret::new([2; 32]), until);
-        let (still, over) = (until(now + Duration::from_secs(1)), until(now));
-        let signed = |former: Option<&FormerSecret>| signatures(&current, former, "id", now, b"{}");
-        let alone = current.sign("id", 1_800_000_000, b"{}");
-        assert_eq!(signed(None), alone);
-        assert_eq!(signed(Some(&over)), alone);
-        assert_eq!(signed(Some(&still)), format!("{alone} {}", still.secret.sign("id", 1_800_000_000, b"{}")));
+        let former = |n, until| FormerSecret::new(Secret::new([n; 32]), until);
+        let still = [former(2, now + Duration::from_secs(1)), former(3, now + Duration::from_millis(1)), former(4, now)];
+        let expected = [[1; 32], [2; 32], [3; 32]].map(|secret| Secret::new(secret).sign("id", 1_800_000_000, b"{}"));
+        assert_eq!(signatures(&current, &still, "id", now, b"{}"), expected.join(" "));
+        assert_eq!(signatures(&current, &still[2..], "id", now, b"{}"), expected[0]);
     }
 
     #[test]

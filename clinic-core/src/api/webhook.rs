@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{BadBody, FieldError, request::fields, utc};
-use crate::webhook::{Endpoint, FormerSecret};
+use crate::webhook::Endpoint;
 
 /// Body of `POST /webhooks`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +54,8 @@ impl WebhookRequest {
     }
 }
 
-/// An endpoint of webhooks, as every answer shows it. Times are UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An endpoint of webhooks, as every answer shows it. Times are UTC. `Debug` hides the URL, which may hold a receiver's secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct WebhookView {
@@ -66,6 +66,9 @@ pub struct WebhookView {
     /// When it was registered.
     #[serde(with = "utc")]
     pub created_at: DateTime<Utc>,
+    /// Until when the secret before signs too.
+    #[serde(with = "utc::option")]
+    pub former_until: Option<DateTime<Utc>>,
     /// Since when nothing is sent there; null while it is.
     #[serde(with = "utc::option")]
     pub disabled_at: Option<DateTime<Utc>>,
@@ -80,9 +83,16 @@ impl From<&Endpoint> for WebhookView {
             id: endpoint.id.uuid(),
             url: endpoint.url.clone(),
             created_at: endpoint.created_at,
+            former_until: endpoint.former.first().map(|former| former.until),
             disabled_at: disabled.map(|disabled| disabled.at),
             disabled_code: disabled.map(|disabled| disabled.code.clone()),
         }
+    }
+}
+
+impl std::fmt::Debug for WebhookView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookView").field("id", &self.id).field("disabled_code", &self.disabled_code).finish_non_exhaustive()
     }
 }
 
@@ -113,15 +123,11 @@ pub struct WebhookSecretView {
     pub webhook: WebhookView,
     /// What its deliveries are signed with from now on: `whsec_` and base64.
     pub secret: String,
-    /// Until when the secret before signs too.
-    #[serde(with = "utc::option")]
-    pub former_until: Option<DateTime<Utc>>,
 }
 
 impl From<&Endpoint> for WebhookSecretView {
     fn from(endpoint: &Endpoint) -> Self {
-        let former_until = endpoint.former.as_ref().map(|FormerSecret { until, .. }| *until);
-        Self { webhook: endpoint.into(), secret: endpoint.secret.reveal(), former_until }
+        Self { webhook: endpoint.into(), secret: endpoint.secret.reveal() }
     }
 }
 
@@ -178,11 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_not_shown_by_accident() {
+    fn neither_a_secret_nor_a_url_is_shown_by_accident() {
         let endpoint = Endpoint::new(EndpointId::generate(), "https://a.example/".into(), Secret::new([1; 32]), DateTime::<Utc>::MIN_UTC);
         let shown = WebhookSecretView::from(&endpoint);
         assert!(shown.secret.starts_with("whsec_"));
-        assert!(!format!("{shown:?}").contains("whsec_"));
+        for hidden in ["whsec_", "a.example"] {
+            assert!(!format!("{shown:?}{:?}", WebhookList::new(vec![shown.webhook.clone()])).contains(hidden));
+        }
         assert!(!serde_json::to_string(&WebhookView::from(&endpoint)).unwrap().contains("whsec_"));
     }
 }

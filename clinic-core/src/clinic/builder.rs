@@ -357,7 +357,8 @@ where
 
 /// The channels as the notifier uses them, once they fit together.
 fn outlets(own: Vec<Arc<dyn Channel>>, webhooks: Option<Arc<dyn Channel>>) -> Result<Outlets, StartError> {
-    if let Some(channel) = own.iter().find(|channel| webhook::split(channel.name()).0 == webhook::CHANNEL) {
+    let is_webhooks = |name: &str| name.split(':').next() == Some(webhook::CHANNEL);
+    if let Some(channel) = own.iter().find(|channel| is_webhooks(channel.name())) {
         return Err(StartError::ChannelName { name: channel.name().to_owned() });
     }
     let mut channels = if own.is_empty() && webhooks.is_none() { default_channels()? } else { own };

@@ -29,7 +29,7 @@ use crate::{
 
 /// Deliveries claimed in one write.
 const BATCH: usize = 256;
-/// Overdue notices claimed by one sweep, on each channel.
+/// Overdue notices claimed by one sweep, on each channel; also ledger rows made by it.
 const SWEEP_BATCH: usize = 1_024;
 /// Unacknowledged deliveries. A notice that finds no room waits in the store, not in the broker.
 const PREFETCH: usize = 2_000;
@@ -136,9 +136,9 @@ impl Office {
         }
     }
 
-    fn claimant(&self) -> NoticeClaimant {
+    fn claimant(&self, rooms: Vec<(String, usize)>) -> NoticeClaimant {
         let Notifier { settings, outlets, .. } = &self.sending.notifier;
-        NoticeClaimant::new(settings.worker.clone(), outlets.lease(settings.lease), outlets.rooms())
+        NoticeClaimant::new(settings.worker.clone(), outlets.lease(settings.lease), rooms)
     }
 
     async fn claim(&self, batch: Vec<(ClaimRequest, Option<Delivery>)>, shutdown: &CancellationToken) {
@@ -147,7 +147,7 @@ impl Office {
             return;
         }
         let requests: Vec<_> = batch.iter().map(|(request, _)| *request).collect();
-        let claimant = self.claimant();
+        let claimant = self.claimant(self.sending.notifier.outlets.rooms());
         let claimed = loop {
             match self.sending.notifier.store.claim_notices(&claimant, &requests).await {
                 Ok(claimed) => break claimed,
@@ -169,13 +169,13 @@ impl Office {
 
     /// One batch; whether there may be more for those channels that have room.
     async fn sweep(&self) -> bool {
-        match self.sending.notifier.store.claim_overdue_notices(&self.claimant(), SWEEP_BATCH).await {
-            Ok(notices) => {
-                let found = notices.len();
+        let claimant = self.claimant(self.sending.notifier.outlets.rooms_of_sweep());
+        match self.sending.notifier.store.claim_overdue_notices(&claimant, SWEEP_BATCH).await {
+            Ok(overdue) => {
                 crash_point!("notices_claimed");
-                counter!("clinic_notice_claims_total", "path" => "sweep").increment(found as u64);
-                self.start(notices, None);
-                found >= SWEEP_BATCH
+                counter!("clinic_notice_claims_total", "path" => "sweep").increment(overdue.notices.len() as u64);
+                self.start(overdue.notices, None);
+                overdue.more
             }
             Err(error) => {
                 tracing::debug!(%error, "cannot look for overdue notices");

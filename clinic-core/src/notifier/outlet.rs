@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -31,9 +31,11 @@ pub(super) struct Outlet {
     retry: RetryPolicy,
     permits: Arc<Semaphore>,
     size: usize,
-    /// Whether it had no room left when notices were last claimed.
-    was_full: Arc<AtomicBool>,
-    /// Wakes the claiming task when a channel that was full has room again.
+    /// What is left of the room that the last claim was offered.
+    offered: Arc<AtomicUsize>,
+    /// Whether a claim used up what it was offered, so that more may wait in the store; until a sweep does not.
+    hungry: Arc<AtomicBool>,
+    /// Wakes the claiming task when a channel that is hungry has room again.
     freed: Arc<Notify>,
 }
 
@@ -48,7 +50,7 @@ impl Drop for Room {
         drop(self.permit.take());
         let outlet = &self.outlet;
         // Half of it at least, so that a full channel costs the store one claim a batch rather than one a notice.
-        if outlet.was_full.load(Ordering::Relaxed) && outlet.permits.available_permits() * 2 >= outlet.size {
+        if outlet.is_to_be_fed() {
             outlet.freed.notify_one();
         }
     }
@@ -76,7 +78,8 @@ impl Outlet {
             retry: channel.retry(),
             permits: Arc::new(Semaphore::new(size)),
             size,
-            was_full: Arc::default(),
+            offered: Arc::new(AtomicUsize::new(size)),
+            hungry: Arc::default(),
             freed: Arc::clone(freed),
             channel,
         }
@@ -84,19 +87,42 @@ impl Outlet {
 
     /// The same channel with room of its own.
     fn for_endpoint(&self, endpoint: EndpointId) -> Self {
-        Self { name: webhook::channel_of(endpoint), permits: Arc::new(Semaphore::new(self.size)), was_full: Arc::default(), ..self.clone() }
+        Self {
+            name: webhook::channel_of(endpoint),
+            permits: Arc::new(Semaphore::new(self.size)),
+            offered: Arc::new(AtomicUsize::new(self.size)),
+            hungry: Arc::default(),
+            ..self.clone()
+        }
     }
 
     fn is_idle(&self) -> bool {
         self.permits.available_permits() == self.size
     }
 
-    fn is_full(&self) -> bool {
-        self.permits.available_permits() == 0
+    fn is_hungry(&self) -> bool {
+        self.hungry.load(Ordering::Relaxed)
+    }
+
+    fn is_to_be_fed(&self) -> bool {
+        self.is_hungry() && self.permits.available_permits() * 2 >= self.size
+    }
+
+    /// The room that a claim is offered.
+    fn offer(&self) -> (String, usize) {
+        let room = self.permits.available_permits();
+        self.offered.store(room, Ordering::Relaxed);
+        if room == 0 {
+            self.hungry.store(true, Ordering::Relaxed);
+        }
+        (self.name.clone(), room)
     }
 
     pub(super) fn take_room(&self) -> Option<Room> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        if self.offered.fetch_sub(1, Ordering::Relaxed) <= 1 {
+            self.hungry.store(true, Ordering::Relaxed);
+        }
         Some(Room { outlet: self.clone(), permit: Some(permit) })
     }
 }
@@ -137,15 +163,20 @@ impl Outlets {
         })
     }
 
-    /// Every channel, and every endpoint that is being sent to, and how many sends it has room for.
+    /// Every channel, and every endpoint that is being sent to, and how many sends it has room for. To be offered to one claim, by the
+    /// one task that claims.
     pub(super) fn rooms(&self) -> Vec<(String, usize)> {
-        let room = |outlet: &Outlet| {
-            outlet.was_full.store(false, Ordering::Relaxed);
-            (outlet.name.clone(), outlet.permits.available_permits())
-        };
         let mut endpoints = self.busy_endpoints();
-        endpoints.retain(|_, outlet| !outlet.is_idle());
-        self.outlets.iter().chain(endpoints.values()).map(room).collect()
+        endpoints.retain(|_, outlet| !outlet.is_idle() || outlet.is_hungry());
+        self.outlets.iter().chain(endpoints.values()).map(Outlet::offer).collect()
+    }
+
+    /// The same for a claim that takes whatever is due: who is left with room is not hungry any more.
+    pub(super) fn rooms_of_sweep(&self) -> Vec<(String, usize)> {
+        for outlet in self.outlets.iter().chain(self.busy_endpoints().values()) {
+            outlet.hungry.store(false, Ordering::Relaxed);
+        }
+        self.rooms()
     }
 
     fn busy_endpoints(&self) -> MutexGuard<'_, HashMap<EndpointId, Outlet>> {
@@ -158,11 +189,11 @@ impl Outlets {
         usual.max(slowest.mul_f64(1.5))
     }
 
-    /// Waits until a channel that had no room left has some.
+    /// Waits until a channel that is hungry has room.
     pub(super) async fn room_again(&self) {
-        for outlet in self.outlets.iter().chain(self.busy_endpoints().values()).filter(|outlet| outlet.is_full()) {
-            outlet.was_full.store(true, Ordering::Relaxed);
+        let waiting = !self.outlets.iter().chain(self.busy_endpoints().values()).any(Outlet::is_to_be_fed);
+        if waiting {
+            self.freed.notified().await;
         }
-        self.freed.notified().await;
     }
 }

@@ -72,6 +72,51 @@ async fn what_an_outage_left_untold_is_told_in_one_sweep_however_much_it_is() {
     assert_eq!(counting.0.load(Ordering::SeqCst), LEFT, "each once");
 }
 
+/// Has little room, and takes a little time.
+struct Narrow(AtomicUsize);
+
+#[async_trait]
+impl Channel for Arc<Narrow> {
+    fn name(&self) -> &str {
+        "narrow"
+    }
+
+    async fn send(&self, _: &Notice) -> Result<Receipt, ChannelError> {
+        sleep(Duration::from_millis(1)).await;
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(Receipt::none())
+    }
+
+    fn concurrency(&self) -> usize {
+        8
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_worked_off_however_little_room_there_is_and_whenever_it_becomes_free() {
+    const LEFT: usize = 400;
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { patience: Duration::from_secs(60), ..SqliteOptions::default() };
+    let store = Arc::new(SqliteStore::open(&folder.path().join("clinic.db"), Arc::new(SystemClock), options).unwrap());
+    let broker = Arc::new(EmbeddedBroker::default());
+    let narrow = Arc::new(Narrow(AtomicUsize::new(0)));
+    let notifier = Notifier {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        broker: Arc::clone(&broker) as Arc<dyn Broker>,
+        outlets: Arc::new(Outlets::new(vec![Arc::new(Arc::clone(&narrow))])),
+        // No tick comes to the rescue.
+        settings: Arc::new(Settings { sweep: Duration::from_secs(3600), ..Settings::default() }),
+    };
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(run(notifier, shutdown.clone()));
+    for hour in 0..LEFT {
+        broker.publish(&cancelled(&store, hour as i64).await).await;
+    }
+    until("all are told", async || narrow.0.load(Ordering::SeqCst) == LEFT).await;
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
 /// Takes a notice once it is let.
 struct Held {
     asked: AtomicUsize,

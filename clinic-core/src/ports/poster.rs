@@ -13,6 +13,9 @@ pub enum NotAdmitted {
     /// Not a URL to post to.
     #[error("must be an https URL of at most 2048 characters, without user, password or fragment")]
     Url,
+    /// Plain http to a host that is not allowed.
+    #[error("must be https; plain http goes only to what CLINIC_WEBHOOK_ALLOW names")]
+    Plain,
     /// Its host has no address, or one that is not public and not allowed.
     #[error("must have a host of public addresses; CLINIC_WEBHOOK_ALLOW names exceptions")]
     Host,

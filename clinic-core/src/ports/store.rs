@@ -14,7 +14,7 @@ pub use self::{
     claiming::{Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Overdue},
     desk::{Replay, Replayed},
     progress::{Followed, Progress},
-    telling::{NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
+    telling::{NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, OverdueNotices},
     webhooks::{NewEndpoint, Registration},
 };
 use super::Source;
@@ -164,11 +164,11 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn claim_notices(&self, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> Result<Vec<Vec<Notice>>, StoreError>;
 
-    /// Claims overdue notices, as many as the claimant has room for; unexpanded overdue tell jobs are expanded, at most `limit`.
+    /// Claims overdue notices, as many as the claimant has room for; unexpanded overdue tell jobs are expanded, to about `limit` rows.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn claim_overdue_notices(&self, claimant: &NoticeClaimant, limit: usize) -> Result<Vec<Notice>, StoreError>;
+    async fn claim_overdue_notices(&self, claimant: &NoticeClaimant, limit: usize) -> Result<OverdueNotices, StoreError>;
 
     /// Settles tries to send, one answer each, each guarded by its token. One that failed as `endpoint_gone` switches its endpoint off.
     ///
@@ -250,12 +250,18 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn remove_endpoint(&self, id: EndpointId) -> Result<bool, StoreError>;
 
-    /// Gives an endpoint a new secret; the one before signs too for [`FORMER_SIGNS_FOR`](crate::webhook::FORMER_SIGNS_FOR). `None` when
-    /// there is no such endpoint.
+    /// Gives an endpoint a new secret; those before, a few at most, sign too for [`FORMER_SIGNS_FOR`](crate::webhook::FORMER_SIGNS_FOR)
+    /// from when they were replaced. `None` when there is no such endpoint.
     ///
     /// # Errors
     /// [`StoreError`]; the same secret may be given again.
     async fn renew_secret(&self, id: EndpointId, secret: &Secret) -> Result<Option<Endpoint>, StoreError>;
+
+    /// Switches an endpoint on again. `None` when there is no such endpoint.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn enable_endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError>;
 
     /// Writes and syncs something small: whether a booking could be accepted now.
     ///

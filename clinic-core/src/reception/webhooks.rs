@@ -31,6 +31,9 @@ pub enum WebhookError {
     /// There are as many as there may be.
     #[error("there are {MAX_ENDPOINTS} webhooks: remove one first")]
     TooMany,
+    /// As many are tried out as may be.
+    #[error("many webhooks are being tried out: try again in a moment")]
+    Busy,
     /// Surely not done.
     #[error("the webhook was not changed: try again in a moment")]
     Store(#[source] StoreError),
@@ -89,6 +92,14 @@ impl Reception {
         if found { Ok(()) } else { Err(WebhookError::NotFound) }
     }
 
+    /// Switches an endpoint on again.
+    ///
+    /// # Errors
+    /// [`WebhookError`].
+    pub async fn enable_webhook(&self, id: EndpointId) -> Result<Endpoint, WebhookError> {
+        in_doubt(|| self.store.enable_endpoint(id)).await?.ok_or(WebhookError::NotFound)
+    }
+
     /// Gives an endpoint a new secret; the one before signs too for a day.
     ///
     /// # Errors
@@ -104,6 +115,7 @@ impl Reception {
     /// [`WebhookError`].
     pub async fn try_webhook(&self, id: EndpointId) -> Result<Tried, WebhookError> {
         let poster = self.poster()?;
+        let _one_of_few = self.trying.try_acquire().map_err(|_| WebhookError::Busy)?;
         let endpoint = self.store.endpoint(id).await.map_err(WebhookError::Store)?.ok_or(WebhookError::NotFound)?;
         let (body, began) = (test_payload(id, self.clock.now()), Instant::now());
         let delivered = poster.post(&endpoint, &NoticeId::generate().to_string(), body).await;

@@ -8,7 +8,7 @@ use crate::id::EndpointId;
 /// Endpoints that a clinic may have at once, those that are switched off among them.
 pub const MAX_ENDPOINTS: usize = 100;
 
-/// How long the secret before the last rotation signs too.
+/// How long a secret signs after it was replaced.
 pub const FORMER_SIGNS_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// The code of a notice whose receiver said that it is gone for good; switches its endpoint off.
@@ -30,8 +30,8 @@ pub struct Endpoint {
     pub url: String,
     /// What its deliveries are signed with.
     pub secret: Secret,
-    /// The secret before, until it ends.
-    pub former: Option<FormerSecret>,
+    /// The secrets before, the last one first.
+    pub former: Vec<FormerSecret>,
     /// When it was registered.
     pub created_at: DateTime<Utc>,
     /// Since when nothing is sent there, and why.
@@ -60,7 +60,7 @@ impl Endpoint {
     /// A fresh endpoint.
     #[must_use]
     pub const fn new(id: EndpointId, url: String, secret: Secret, created_at: DateTime<Utc>) -> Self {
-        Self { id, url, secret, former: None, created_at, disabled: None }
+        Self { id, url, secret, former: Vec::new(), created_at, disabled: None }
     }
 }
 

@@ -66,8 +66,8 @@ pub enum ConfigError {
     /// An exception for webhooks that is none.
     #[error("CLINIC_WEBHOOK_ALLOW: {0}")]
     WebhookAllow(#[from] AllowError),
-    /// Nothing can be posted in no time.
-    #[error("CLINIC_WEBHOOK_TIMEOUT must be longer than zero")]
+    /// Nothing can be posted in no time, and whatever is being sent is leased for longer than the longest try.
+    #[error("CLINIC_WEBHOOK_TIMEOUT must be longer than zero and no longer than 15m")]
     WebhookTimeout,
     /// A log filter that cannot be read.
     #[error("CLINIC_LOG cannot be read: write a level such as info, or a filter such as info,clinic_services=debug")]

@@ -126,10 +126,8 @@ impl Config {
         if self.sends_mail(program) {
             self.mailing.options()?;
         }
-        if self.telling.channels.contains(&ChannelName::Webhook) {
-            self.posting.guard()?;
-            self.posting.options()?;
-        }
+        self.posting.guard()?;
+        self.posting.options()?;
         self.logging.env_filter()?;
         let mut settings = Settings::default();
         self.deciding.apply(&mut settings)?;

@@ -8,6 +8,9 @@ use clinic_core::{
 
 use super::{ConfigError, duration};
 
+/// What a killed notifier was sending is left alone for half as long again.
+const LONGEST_TRY: Duration = Duration::from_secs(15 * 60);
+
 /// How webhooks are posted, where `CLINIC_CHANNELS` names `webhook`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Webhooks")]
@@ -17,7 +20,7 @@ pub struct Posting {
     /// make the clinic post there.
     #[arg(long, env = "CLINIC_WEBHOOK_ALLOW", value_name = "LIST", default_value = "", hide_default_value = true)]
     pub webhook_allow: String,
-    /// How long one delivery may take.
+    /// How long one delivery may take, 15m at most.
     #[arg(long, env = "CLINIC_WEBHOOK_TIMEOUT", value_name = "TIME", default_value = "15s", value_parser = duration::parse)]
     pub webhook_timeout: Duration,
     /// Deliveries at once to each endpoint (1-1000).
@@ -45,7 +48,7 @@ impl Posting {
     /// # Errors
     /// [`ConfigError`] names the setting.
     pub fn options(&self) -> Result<WebhookOptions, ConfigError> {
-        if self.webhook_timeout.is_zero() {
+        if self.webhook_timeout.is_zero() || self.webhook_timeout > LONGEST_TRY {
             return Err(ConfigError::WebhookTimeout);
         }
         let mut options = WebhookOptions::default();

@@ -128,6 +128,7 @@ fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(webhooks::list, webhooks::register))
         .routes(routes!(webhooks::one, webhooks::remove))
         .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::enable))
         .routes(routes!(webhooks::renew_secret))
         .routes(routes!(health::health))
         .routes(routes!(health::live))

@@ -97,6 +97,7 @@ const PROBLEMS: &[(&str, &[Code])] = &[
     ("webhook", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable]),
     ("removeWebhook", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable, Code::OutcomeUnknown]),
     ("testWebhook", &[Code::NotFound, Code::WebhooksOff, Code::InvalidRequest, Code::Unavailable]),
+    ("enableWebhook", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable, Code::OutcomeUnknown]),
     ("renewWebhookSecret", &[Code::NotFound, Code::InvalidRequest, Code::Unavailable, Code::OutcomeUnknown]),
     ("metrics", &[Code::NotFound]),
 ];

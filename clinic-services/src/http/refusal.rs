@@ -166,6 +166,7 @@ impl From<WebhookError> for Refusal {
             WebhookError::Off => ProblemCode::WebhooksOff,
             WebhookError::Exists(_) => ProblemCode::WebhookExists,
             WebhookError::TooMany => ProblemCode::TooManyWebhooks,
+            WebhookError::Busy => ProblemCode::Unavailable,
             WebhookError::OutcomeUnknown(_) => ProblemCode::OutcomeUnknown,
             _ => ProblemCode::Internal,
         };

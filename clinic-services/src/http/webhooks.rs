@@ -100,9 +100,24 @@ pub(super) async fn test(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> R
     Ok(json(StatusCode::OK, &WebhookTestView::new(tried.delivered.code, tried.delivered.status, tried.took)))
 }
 
+/// Switch a webhook on
+///
+/// One that was switched off hears of every event again; what it missed is on the dead-letter desk or was skipped.
+#[utoipa::path(
+    post, path = "/webhooks/{id}/enable", operation_id = "enableWebhook", tag = "webhooks",
+    params(("id" = uuid::Uuid, Path, description = "the webhook's id")),
+    responses((status = 200, description = "switched on", body = WebhookView)),
+)]
+pub(super) async fn enable(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+    Query::none(&uri)?;
+    let endpoint = app.reception.enable_webhook(id).await?;
+    Ok(json(StatusCode::OK, &WebhookView::from(&endpoint)))
+}
+
 /// Give a webhook a new secret
 ///
-/// For a day the secret before signs too, so that no delivery is refused while the receiver learns the new one.
+/// For a day the secret before signs too, so that no delivery is refused while the receiver learns the new one. Where the answer was lost,
+/// ask again: that makes another one, and those before still sign.
 #[utoipa::path(
     post, path = "/webhooks/{id}/secret", operation_id = "renewWebhookSecret", tag = "webhooks",
     params(("id" = uuid::Uuid, Path, description = "the webhook's id")),

@@ -436,6 +436,7 @@ async fn every_answer_that_the_document_lists_is_given() {
         (Method::GET, webhook.clone()),
         (Method::DELETE, webhook.clone()),
         (Method::POST, format!("{webhook}/test")),
+        (Method::POST, format!("{webhook}/enable")),
         (Method::POST, format!("{webhook}/secret")),
         (Method::GET, "/metrics".to_owned()),
         (Method::GET, "/".to_owned()),
@@ -469,6 +470,7 @@ async fn every_answer_that_the_document_lists_is_given() {
         (Method::GET, no_webhook.to_owned()),
         (Method::DELETE, no_webhook.to_owned()),
         (Method::POST, format!("{no_webhook}/test")),
+        (Method::POST, format!("{no_webhook}/enable")),
         (Method::POST, format!("{no_webhook}/secret")),
     ] {
         ask(method, &uri, key.1).await;
@@ -534,6 +536,7 @@ fn the_document_is_openapi_3_1_with_every_code_and_kind() {
         "cancel",
         "deadLetter",
         "deadLetters",
+        "enableWebhook",
         "events",
         "health",
         "home",

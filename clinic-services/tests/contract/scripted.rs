@@ -16,8 +16,8 @@ use clinic_core::{
     page::{Cursor, Filter},
     ports::{
         Acceptance, Broker, BrokerError, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Consumer, Delivered,
-        Followed, Keyed, Listener, NewBooking, NewEndpoint, NotAdmitted, NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Poster,
-        Progress, PublishError, Record, Registration, Replay, Replayed, Store, StoreError, StoreStats, SystemClock,
+        Followed, Keyed, Listener, NewBooking, NewEndpoint, NotAdmitted, NoticeClaimant, NoticeResult, NoticeSettled, Overdue,
+        OverdueNotices, Poster, Progress, PublishError, Record, Registration, Replay, Replayed, Store, StoreError, StoreStats, SystemClock,
     },
     request::IdempotencyKey,
     timeline::{Entry, EntryKind},
@@ -235,10 +235,14 @@ impl Store for Scripted {
         self.check().map(|_| endpoint().id == id)
     }
 
+    async fn enable_endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        self.check().map(|_| Some(endpoint()).filter(|endpoint| endpoint.id == id))
+    }
+
     async fn renew_secret(&self, id: EndpointId, secret: &Secret) -> Result<Option<Endpoint>, StoreError> {
         self.check()?;
         let mut renewed = endpoint();
-        renewed.former = Some(FormerSecret::new(renewed.secret, chrono::DateTime::UNIX_EPOCH));
+        renewed.former = vec![FormerSecret::new(renewed.secret, chrono::DateTime::UNIX_EPOCH)];
         renewed.secret = *secret;
         Ok(Some(renewed).filter(|endpoint| endpoint.id == id))
     }
@@ -283,7 +287,7 @@ impl Store for Scripted {
         nothing()
     }
 
-    async fn claim_overdue_notices(&self, _: &NoticeClaimant, _: usize) -> Result<Vec<Notice>, StoreError> {
+    async fn claim_overdue_notices(&self, _: &NoticeClaimant, _: usize) -> Result<OverdueNotices, StoreError> {
         nothing()
     }
 

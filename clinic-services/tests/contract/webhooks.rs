@@ -60,8 +60,11 @@ async fn an_endpoint_is_tried_out_and_removed() {
     let said = tried.json();
     assert_eq!((tried.status.as_u16(), &said["delivered"], &said["status"]), (200, &json!(false), &json!(503)));
     assert!(said["code"] == "webhook_status_5xx" && said["millis"].is_u64());
+    assert_eq!(desk.call(Method::POST, &one("/enable")).await.id(), endpoint().id.to_string());
     assert_eq!(desk.call(Method::DELETE, &one("")).await.status, 204);
-    for (method, rest) in [(Method::GET, ""), (Method::DELETE, ""), (Method::POST, "/test"), (Method::POST, "/secret")] {
+    for (method, rest) in
+        [(Method::GET, ""), (Method::DELETE, ""), (Method::POST, "/test"), (Method::POST, "/enable"), (Method::POST, "/secret")]
+    {
         for id in ["0190163d-8694-739b-aea5-966c26f8ad91", "7"] {
             assert_eq!(desk.call(method.clone(), &format!("/webhooks/{id}{rest}")).await.code(), "not_found");
         }

@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::future::BoxFuture;
 use ipnet::IpNet;
 use thiserror::Error;
 use url::{Host, Url};
+
+use super::lookup::{Lookup, System};
 
 /// No URL of an endpoint is longer, in characters.
 const MAX_URL: usize = 2_048;
@@ -48,7 +49,10 @@ pub enum GuardError {
     /// Not a URL to post to.
     #[error("must be an https URL of at most {MAX_URL} characters, without user, password or fragment")]
     Url,
-    /// An address that is not public and not allowed, or plain http to one that is not allowed.
+    /// Plain http to a host that is not allowed.
+    #[error("this target is forbidden without encryption: CLINIC_WEBHOOK_ALLOW names exceptions")]
+    Plain,
+    /// An address that is not public and not allowed.
     #[error("this target is forbidden: CLINIC_WEBHOOK_ALLOW names exceptions")]
     Forbidden,
     /// The host's name has no address now.
@@ -76,21 +80,6 @@ pub enum AllowError {
     },
 }
 
-/// Looks host names up.
-pub trait Lookup: Send + Sync + 'static {
-    /// Every address of the host.
-    fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
-}
-
-/// The machine's own resolver.
-struct System;
-
-impl Lookup for System {
-    fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect()) })
-    }
-}
-
 /// Which targets may be posted to: public ones by https, and whatever is allowed by name, address or network.
 #[derive(Clone)]
 pub struct Guard {
@@ -105,7 +94,7 @@ impl Guard {
     /// # Errors
     /// [`AllowError`] names the first that is none of these.
     pub fn new<'a>(allow: impl IntoIterator<Item = &'a str>) -> Result<Self, AllowError> {
-        Self::with_lookup(allow, Arc::new(System))
+        Self::with_lookup(allow, Arc::new(System::default()))
     }
 
     /// A guard that looks names up by other means.
@@ -143,7 +132,13 @@ impl Guard {
             Some(Host::Domain(_)) => true,
             None => return Err(GuardError::Url),
         };
-        if admitted { Ok(url) } else { Err(GuardError::Forbidden) }
+        match admitted {
+            // Other letters than ASCII's grow.
+            true if url.as_str().len() > MAX_URL => Err(GuardError::Url),
+            true => Ok(url),
+            false if plain_http => Err(GuardError::Plain),
+            false => Err(GuardError::Forbidden),
+        }
     }
 
     /// Whether the text is a URL that can be posted to now.
@@ -152,10 +147,15 @@ impl Guard {
     /// [`GuardError`].
     pub async fn check(&self, text: &str) -> Result<Url, GuardError> {
         let url = self.parse(text)?;
-        if let Some(Host::Domain(host)) = url.host() {
-            self.resolve(host, url.scheme() == "http").await?;
+        let plain_http = url.scheme() == "http";
+        match url.host() {
+            Some(Host::Domain(host)) => match self.resolve(host, plain_http).await {
+                // Whether the name is known is said to nobody who may not use it anyway.
+                Err(GuardError::Forbidden | GuardError::Unresolved(_)) if plain_http => Err(GuardError::Plain),
+                resolved => resolved.map(|_| url),
+            },
+            _ => Ok(url),
         }
-        Ok(url)
     }
 
     /// The addresses of a host, every one of which may be connected to.

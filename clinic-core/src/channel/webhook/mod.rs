@@ -1,6 +1,7 @@
 //! Webhooks over HTTP: which targets may be posted to, and the posting.
 
 mod guard;
+mod lookup;
 mod sender;
 
 use std::{fmt::Display, time::Duration};
@@ -8,9 +9,11 @@ use std::{fmt::Display, time::Duration};
 use async_trait::async_trait;
 use chrono::Utc;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::timeout;
 
 pub use self::{
-    guard::{AllowError, Guard, GuardError, Lookup},
+    guard::{AllowError, Guard, GuardError},
+    lookup::Lookup,
     sender::{Answer, PostError, Sender},
 };
 use crate::{
@@ -59,16 +62,17 @@ impl WebhookChannel {
 #[async_trait]
 impl Poster for WebhookChannel {
     async fn admit(&self, url: &str) -> Result<String, NotAdmitted> {
-        match self.guard.check(url).await {
-            Ok(url) => Ok(url.into()),
-            Err(GuardError::Url) => Err(NotAdmitted::Url),
-            Err(GuardError::Forbidden | GuardError::Unresolved(_)) => Err(NotAdmitted::Host),
+        match timeout(self.options.timeout, self.guard.check(url)).await {
+            Ok(Ok(url)) => Ok(url.into()),
+            Ok(Err(GuardError::Url)) => Err(NotAdmitted::Url),
+            Ok(Err(GuardError::Plain)) => Err(NotAdmitted::Plain),
+            Ok(Err(GuardError::Forbidden | GuardError::Unresolved(_))) | Err(_) => Err(NotAdmitted::Host),
         }
     }
 
     async fn post(&self, endpoint: &Endpoint, id: &str, body: Vec<u8>) -> Delivered {
         let now = Utc::now();
-        let headers = headers(id, now.timestamp(), &signatures(&endpoint.secret, endpoint.former.as_ref(), id, now, &body));
+        let headers = headers(id, now.timestamp(), &signatures(&endpoint.secret, &endpoint.former, id, now, &body));
         match self.sender.post(&endpoint.url, headers, body).await {
             Ok(answer) => Delivered::new(Some(answer.status), answer.code(), answer.retry_after),
             Err(error) => Delivered::new(None, Some(error.code()), None),

@@ -28,7 +28,7 @@ fn notice(url: String) -> Notice {
     let event = Event::new(3, EventKind::Confirmed, None, at);
     let (job, token) = (JobId::generate(), Token::generate());
     let mut endpoint = Endpoint::new(EndpointId::generate(), url, Secret::new([1; 32]), at);
-    endpoint.former = Some(FormerSecret::new(Secret::new([2; 32]), Utc::now() + Duration::from_secs(60)));
+    endpoint.former = vec![FormerSecret::new(Secret::new([2; 32]), Utc::now() + Duration::from_secs(60))];
     let visit = appointment().build();
     Notice::new(NoticeId::generate(), job, token, BookingId::generate(), visit, event, CHANNEL.into(), 0, at).for_endpoint(Some(endpoint))
 }
@@ -82,5 +82,7 @@ async fn unknown_names_and_names_that_lead_inside_are_refused_alike() {
     assert_eq!(refused("https://nobody.invalid/hook").await, NotAdmitted::Host);
     assert_eq!(refused("https://10.0.0.1/hook").await, NotAdmitted::Host);
     assert_eq!(refused("http://example.org#x").await, NotAdmitted::Url);
+    assert_eq!(refused("http://example.org/hook").await, NotAdmitted::Plain);
+    assert_eq!(refused("http://nobody.invalid/hook").await, NotAdmitted::Plain);
     assert_eq!(channel().admit("http://127.0.0.1:8443").await.as_deref(), Ok("http://127.0.0.1:8443/"));
 }

@@ -28,6 +28,24 @@ impl NoticeClaimant {
     }
 }
 
+/// What a claim of overdue notices found.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct OverdueNotices {
+    /// Notices that are now yours.
+    pub notices: Vec<Notice>,
+    /// Whether the limit, and not the room or what there was, ended it: ask again.
+    pub more: bool,
+}
+
+impl OverdueNotices {
+    /// What a claim found.
+    #[must_use]
+    pub const fn new(notices: Vec<Notice>, more: bool) -> Self {
+        Self { notices, more }
+    }
+}
+
 /// How a try to send a notice ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -1,13 +1,15 @@
 //! What keeping the endpoints of webhooks takes and gives.
 
+use std::fmt;
+
 use crate::{
     id::EndpointId,
     webhook::{Endpoint, Secret},
 };
 
 /// An endpoint to register. Its id and secret are made before the transaction: one whose outcome is not known is asked again with the
-/// same, and is answered as the first time when it had been done.
-#[derive(Clone, Debug)]
+/// same, and is answered as the first time when it had been done. Its `Debug` hides the URL.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct NewEndpoint {
     /// Its id.
@@ -26,13 +28,19 @@ impl NewEndpoint {
     }
 }
 
+impl fmt::Debug for NewEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewEndpoint").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// What became of a [`NewEndpoint`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Registration {
     /// Committed and synced.
     Done(Endpoint),
-    /// An endpoint that is not switched off has this URL already.
+    /// An endpoint has this URL already.
     Exists(EndpointId),
     /// There are [`MAX_ENDPOINTS`](crate::webhook::MAX_ENDPOINTS).
     TooMany,

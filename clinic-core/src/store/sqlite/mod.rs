@@ -11,6 +11,7 @@ mod file;
 mod job;
 mod ledger;
 mod ending;
+mod expand;
 mod loss;
 mod migrate;
 mod notices;
@@ -41,8 +42,8 @@ use crate::{
     page::Filter,
     ports::{
         Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Clock, Concluded, Conclusion, Followed, Keyed, NewBooking, NewEndpoint,
-        NoticeClaimant, NoticeResult, NoticeSettled, Overdue, Progress, Record, Registration, Replay, Replayed, Store, StoreError,
-        StoreStats,
+        NoticeClaimant, NoticeResult, NoticeSettled, Overdue, OverdueNotices, Progress, Record, Registration, Replay, Replayed, Store,
+        StoreError, StoreStats,
     },
     reminder::Reminders,
     request::IdempotencyKey,
@@ -177,7 +178,7 @@ impl Store for SqliteStore {
         self.work(move |tx| notices::claim(tx, &claimant, &requests)).await
     }
 
-    async fn claim_overdue_notices(&self, claimant: &NoticeClaimant, limit: usize) -> Result<Vec<Notice>, StoreError> {
+    async fn claim_overdue_notices(&self, claimant: &NoticeClaimant, limit: usize) -> Result<OverdueNotices, StoreError> {
         let claimant = claimant.clone();
         self.work(move |tx| notices::claim_overdue(tx, &claimant, limit)).await
     }
@@ -245,6 +246,10 @@ impl Store for SqliteStore {
     async fn renew_secret(&self, id: EndpointId, secret: &Secret) -> Result<Option<Endpoint>, StoreError> {
         let secret = *secret;
         self.work(move |tx| webhooks::renew_secret(tx, id, &secret)).await
+    }
+
+    async fn enable_endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        self.work(move |tx| webhooks::enable(tx, id)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -3,12 +3,12 @@
 //! Notices of one booking and channel go out in event order: a later one makes an older unsent one `superseded`, and
 //! waits for one that is being sent.
 
-use std::{borrow::Cow, collections::HashMap};
-
 use rusqlite::{OptionalExtension, params};
 
 use super::{
+    claim::hasten,
     ending,
+    expand::{Claiming, Rows, expand, expand_overdue},
     job::{Job, UNREADABLE_PAUSE},
     ledger::{Row, row_columns},
     remind,
@@ -18,90 +18,88 @@ use super::{
 };
 use crate::{
     decision::Reason,
-    id::{BookingId, EndpointId, JobId, NoticeId, Token},
+    id::{BookingId, JobId, Token},
     job::JobKind,
     notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED, TOO_LATE},
-    ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled},
+    ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, OverdueNotices},
     retry::{MAX_LOSSES, pause_after_loss},
     webhook::{self, Endpoint},
 };
 
+/// Ledger rows that one claim makes, about: with many endpoints a few events are thousands, and everybody else waits for the writer.
+const MOST_ROWS: usize = 1_024;
+
 pub(super) fn claim(tx: &Tx<'_>, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Vec<Notice>>> {
-    let mut rooms = Rooms::new(claimant);
-    requests
-        .iter()
-        .map(|request| {
-            let rows = match Job::find(tx, request.job)?.filter(|job| job.kind == JobKind::Tell) {
-                Some(job) => expand(tx, claimant, &job)?,
-                None => pending_of_job(tx, request.booking, request.job)?,
-            };
-            grant(tx, claimant, &mut rooms, rows, request.redelivered)
-        })
-        .collect()
+    let mut claiming = Claiming::new(claimant);
+    let mut made = 0;
+    let mut claimed = Vec::with_capacity(requests.len());
+    for request in requests {
+        let notices = match Job::find(tx, request.job)?.filter(|job| job.kind == JobKind::Tell) {
+            // The next sweep's.
+            Some(job) if made >= MOST_ROWS => hasten(tx, &[job.id]).map(|()| Vec::new())?,
+            Some(job) => {
+                let fresh = expand(tx, &mut claiming, &job)?;
+                made += fresh.rows.len();
+                grant(tx, &mut claiming, fresh, request.redelivered)?
+            }
+            None => grant(tx, &mut claiming, Rows::stored(pending_of_job(tx, request.booking, request.job)?), request.redelivered)?,
+        };
+        claimed.push(notices);
+    }
+    Ok(claimed)
 }
 
-pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &NoticeClaimant, limit: usize) -> rusqlite::Result<Vec<Notice>> {
-    let mut rooms = Rooms::new(claimant);
-    let unexpanded: Vec<JobId> = tx
-        .connection
-        .prepare_cached("SELECT id FROM job WHERE kind = 'tell' AND next_look <= ?1 ORDER BY next_look LIMIT ?2")?
-        .query_map(params![tx.now, limit as i64], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    for id in unexpanded {
-        if let Some(job) = Job::find(tx, id)? {
-            for row in expand(tx, claimant, &job)? {
-                row.store(tx)?;
-            }
-        }
-    }
+pub(super) fn claim_overdue(tx: &Tx<'_>, claimant: &NoticeClaimant, limit: usize) -> rusqlite::Result<OverdueNotices> {
+    let mut claiming = Claiming::new(claimant);
+    let mut more = expand_overdue(tx, &mut claiming, limit)?;
     let mut notices = Vec::new();
     for (channel, _) in &claimant.rooms {
         if channel == webhook::CHANNEL {
-            let mut last = channel.clone();
-            while let Some((channel, endpoint)) = next_waited_for(tx, &last)? {
-                // What is only to be skipped needs no room.
-                let goes_out = webhooks::target(tx, endpoint)?.is_ok();
-                let at_most = if goes_out { rooms.left(&channel).min(limit) } else { limit };
-                notices.extend(grant_overdue(tx, claimant, &mut rooms, &channel, at_most)?);
+            // What is only to be skipped needs no room; all of it together keeps to the limit.
+            let mut skips = limit;
+            let mut last = format!("{}:", webhook::CHANNEL);
+            while let Some(channel) = next_waited_for(tx, &last)? {
+                if let (_, Some(endpoint)) = webhook::split(&channel) {
+                    let goes_out = webhooks::target(tx, endpoint)?.is_ok();
+                    let at_most = if goes_out { claiming.left(&channel).min(limit) } else { skips };
+                    let rows = overdue(tx, &channel, at_most)?;
+                    if !goes_out {
+                        skips -= rows.len();
+                    }
+                    more |= rows.len() >= limit || skips == 0;
+                    notices.extend(grant(tx, &mut claiming, Rows::stored(rows), false)?);
+                }
                 last = channel;
             }
         } else if webhook::split(channel).1.is_none() {
-            let at_most = rooms.left(channel).min(limit);
-            notices.extend(grant_overdue(tx, claimant, &mut rooms, channel, at_most)?);
+            let rows = overdue(tx, channel, claiming.left(channel).min(limit))?;
+            more |= rows.len() >= limit;
+            notices.extend(grant(tx, &mut claiming, Rows::stored(rows), false)?);
         }
     }
-    Ok(notices)
+    Ok(OverdueNotices::new(notices, more))
 }
 
-/// The first endpoint behind a channel that notices are pending for. One step of the index each, however many endpoints there were.
-fn next_waited_for(tx: &Tx<'_>, after: &str) -> rusqlite::Result<Option<(String, EndpointId)>> {
-    let next: Option<String> = tx
-        .connection
+/// The first channel of an endpoint, behind another, that notices are pending on. One step of the index each, however many endpoints
+/// there were.
+fn next_waited_for(tx: &Tx<'_>, after: &str) -> rusqlite::Result<Option<String>> {
+    tx.connection
         .prepare_cached(
             "SELECT channel FROM notice WHERE state = 'pending' AND channel > ?1 AND channel < 'webhook;' ORDER BY channel LIMIT 1",
         )?
         .query_row([after], |row| row.get(0))
-        .optional()?;
-    Ok(next.and_then(|channel| webhook::split(&channel).1.map(|endpoint| (channel.clone(), endpoint))))
+        .optional()
 }
 
-fn grant_overdue(
-    tx: &Tx<'_>,
-    claimant: &NoticeClaimant,
-    rooms: &mut Rooms<'_>,
-    channel: &str,
-    at_most: usize,
-) -> rusqlite::Result<Vec<Notice>> {
-    let rows = tx
-        .connection
+fn overdue(tx: &Tx<'_>, channel: &str, at_most: usize) -> rusqlite::Result<Vec<Row>> {
+    tx.connection
         .prepare_cached(concat!(
             "SELECT ",
             row_columns!(),
             " FROM notice WHERE state = 'pending' AND channel = ?1 AND next_look <= ?2 ORDER BY next_look LIMIT ?3"
         ))?
         .query_map(params![channel, tx.now, at_most as i64], Row::read)?
-        .collect::<rusqlite::Result<_>>()?;
-    grant(tx, claimant, rooms, rows, false)
+        .collect()
 }
 
 pub(super) fn settle(tx: &Tx<'_>, result: &NoticeResult) -> rusqlite::Result<NoticeSettled> {
@@ -155,68 +153,6 @@ pub(super) fn lose_all(tx: &Tx<'_>) -> rusqlite::Result<usize> {
     Ok(held.len())
 }
 
-/// How many notices of each channel the claimant can still take.
-struct Rooms<'a>(HashMap<Cow<'a, str>, usize>);
-
-impl<'a> Rooms<'a> {
-    fn new(claimant: &'a NoticeClaimant) -> Self {
-        Self(claimant.rooms.iter().map(|(channel, room)| (channel.as_str().into(), *room)).collect())
-    }
-
-    /// An endpoint without an entry has the room of all such.
-    fn left(&self, channel: &str) -> usize {
-        let own = self.0.get(channel);
-        own.or_else(|| self.0.get(webhook::split(channel).0)).copied().unwrap_or_default()
-    }
-
-    fn take(&mut self, channel: &str) -> bool {
-        let left = self.left(channel);
-        if left > 0 {
-            match self.0.get_mut(channel) {
-                Some(room) => *room = left - 1,
-                None => drop(self.0.insert(channel.to_owned().into(), left - 1)),
-            }
-        }
-        left > 0
-    }
-}
-
-/// A tell job becomes one row a channel and endpoint, yet to be stored, and is gone.
-fn expand(tx: &Tx<'_>, claimant: &NoticeClaimant, job: &Job) -> rusqlite::Result<Vec<Row>> {
-    let (false, Some(event_seq)) = (claimant.rooms.is_empty(), job.event_seq) else {
-        // Without a channel there is nothing for it to become; whoever has one will find it.
-        return Ok(Vec::new());
-    };
-    job.settle(tx)?;
-    let row = |channel: String| Row {
-        stored: false,
-        booking: job.booking,
-        event_seq,
-        channel,
-        id: NoticeId::generate(),
-        job: job.id,
-        tries: 0,
-        losses: 0,
-        token: None,
-        lease_until: None,
-        due_at: Some(tx.now),
-    };
-    let mut rows = Vec::with_capacity(claimant.rooms.len());
-    for (channel, _) in &claimant.rooms {
-        if channel != webhook::CHANNEL {
-            // The room of one endpoint stands for no channel of its own.
-            rows.extend(webhook::split(channel).1.is_none().then(|| row(channel.clone())));
-            continue;
-        }
-        let endpoints = webhooks::enabled(tx)?;
-        if endpoints.is_empty() {
-            skip(tx, &row(channel.clone()), webhook::NO_ENDPOINT)?;
-        }
-        rows.extend(endpoints.into_iter().map(|endpoint| row(webhook::channel_of(endpoint))));
-    }
-    Ok(rows)
-}
-
 fn pending_of_job(tx: &Tx<'_>, booking: BookingId, job: JobId) -> rusqlite::Result<Vec<Row>> {
     tx.connection
         .prepare_cached(concat!(
@@ -232,13 +168,8 @@ fn pending_of_job(tx: &Tx<'_>, booking: BookingId, job: JobId) -> rusqlite::Resu
 ///
 /// A holder whose channel to the broker is gone may be dead, or cut off and still sending. Its notice is taken over at once, since a
 /// repeat under the same id does no harm; but nothing later goes out before its lease is over, unless the repeat was sent.
-fn grant(
-    tx: &Tx<'_>,
-    claimant: &NoticeClaimant,
-    rooms: &mut Rooms<'_>,
-    rows: Vec<Row>,
-    holder_is_gone: bool,
-) -> rusqlite::Result<Vec<Notice>> {
+fn grant(tx: &Tx<'_>, claiming: &mut Claiming<'_>, rows: Rows, holder_is_gone: bool) -> rusqlite::Result<Vec<Notice>> {
+    let Rows { rows, alone } = rows;
     let mut granted = Vec::new();
     for row in rows {
         let held = row.is_held(tx.now) && !holder_is_gone;
@@ -246,7 +177,7 @@ fn grant(
         if held || !due {
             continue;
         }
-        let siblings = Siblings::of(tx, &row)?;
+        let siblings = if alone { Siblings::default() } else { Siblings::of(tx, &row)? };
         if siblings.later
             && let Some(until) = row.busy_until(tx.now)
         {
@@ -282,8 +213,8 @@ fn grant(
         if row.token.is_some() && !lose(tx, &row)? {
             continue;
         }
-        if rooms.take(&row.channel) {
-            granted.extend(lease(tx, claimant, &row, endpoint)?);
+        if claiming.take(&row.channel) {
+            granted.extend(lease(tx, claiming.claimant, &row, endpoint)?);
         } else {
             row.store(tx)?;
         }
@@ -311,13 +242,14 @@ fn lose(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<bool> {
 }
 
 /// Ends a notice unsent. Whichever waited for it is due now; the next sweep finds it.
-fn skip(tx: &Tx<'_>, row: &Row, code: &str) -> rusqlite::Result<()> {
+pub(super) fn skip(tx: &Tx<'_>, row: &Row, code: &str) -> rusqlite::Result<()> {
     row.store(tx)?;
     row.end(tx, NoticeState::Skipped, 0, Some(code), None)?;
     wake_later(tx, row).map(drop)
 }
 
 /// The other notices of a notice's booking and channel.
+#[derive(Default)]
 struct Siblings {
     /// Older ones that are pending, or over but perhaps still being sent by somebody who was overtaken.
     older: Vec<Row>,
@@ -401,7 +333,7 @@ fn pointless(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Option<&'static str>> {
 }
 
 /// The immutable event that a row tells, from the timeline.
-fn event(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Event> {
+pub(super) fn event(tx: &Tx<'_>, row: &Row) -> rusqlite::Result<Event> {
     tx.connection.prepare_cached("SELECT kind, code, at FROM timeline WHERE booking = ?1 AND seq = ?2")?.query_row(
         params![row.booking, row.event_seq],
         |event| {

@@ -1,18 +1,24 @@
 -- Version 3. Webhooks, reminders, the desk.
 
--- Where webhooks go. A removed one stays: its notices name it.
+-- Where webhooks go. Of a removed one nothing stays but that it was there: its notices name it.
 CREATE TABLE webhook (
     id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     url           TEXT    NOT NULL,
     secret        BLOB    NOT NULL,
-    -- The secret before the last rotation, and until when it signs too.
-    former_secret BLOB,
-    former_until  INTEGER,
     created_at    INTEGER NOT NULL,
     -- Since when nothing is sent there, and why.
     disabled_at   INTEGER,
     disabled_code TEXT,
     removed_at    INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX webhook_there ON webhook (created_at, id) WHERE removed_at IS NULL;
+
+-- The secrets that an endpoint had before, and until when each signs too.
+CREATE TABLE webhook_former (
+    webhook BLOB    NOT NULL,
+    secret  BLOB    NOT NULL,
+    until   INTEGER NOT NULL,
+    PRIMARY KEY (webhook, secret)
 ) STRICT, WITHOUT ROWID;
 
 -- When the next reminder of a confirmed booking is due.

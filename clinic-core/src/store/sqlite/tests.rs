@@ -245,13 +245,13 @@ async fn a_notice_that_ends_the_only_process_again_and_again_fails_in_the_end() 
         let store = place.open();
         // Its pause, if any, is over.
         store.work(|tx| tx.connection.execute("UPDATE notice SET due_at = 0, next_look = 0 WHERE state = 'pending'", [])).await.unwrap();
-        assert_eq!(store.claim_overdue_notices(&notifier, 10).await.unwrap().len(), 1, "life {life}");
+        assert_eq!(store.claim_overdue_notices(&notifier, 10).await.unwrap().notices.len(), 1, "life {life}");
         store.close().await;
     }
     let store = place.open();
     let notice = store.bookings(&[new.id]).await.unwrap().pop().unwrap().notices.pop().unwrap();
     assert_eq!((notice.state.as_str(), notice.code.as_deref()), ("failed", Some("processing_failed")));
-    assert!(store.claim_overdue_notices(&notifier, 10).await.unwrap().is_empty());
+    assert!(store.claim_overdue_notices(&notifier, 10).await.unwrap().notices.is_empty());
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Endpoints of webhooks. A removed one stays, since its notices name it.
+//! Endpoints of webhooks. Of a removed one its id stays, since its notices name it.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -9,10 +9,13 @@ use crate::{
     webhook::{Disabled, ENDPOINT_DISABLED, ENDPOINT_REMOVED, Endpoint, FORMER_SIGNS_FOR, FormerSecret, MAX_ENDPOINTS, Secret},
 };
 
+/// Former secrets that are kept: each makes every delivery's head longer.
+const FORMERS: i64 = 4;
+
 /// The columns of [`read`], in its order.
 macro_rules! endpoints {
     () => {
-        "SELECT id, url, secret, former_secret, former_until, created_at, disabled_at, disabled_code, removed_at FROM webhook"
+        "SELECT id, url, secret, created_at, disabled_at, disabled_code FROM webhook WHERE removed_at IS NULL"
     };
 }
 
@@ -21,7 +24,7 @@ pub(super) fn add(tx: &Tx<'_>, new: &NewEndpoint) -> rusqlite::Result<Registrati
         return Ok(Registration::Done(endpoint));
     }
     let all = list(tx.connection)?;
-    if let Some(same) = all.iter().find(|endpoint| endpoint.disabled.is_none() && endpoint.url == new.url) {
+    if let Some(same) = all.iter().find(|endpoint| endpoint.url == new.url) {
         return Ok(Registration::Exists(same.id));
     }
     if all.len() >= MAX_ENDPOINTS {
@@ -35,24 +38,43 @@ pub(super) fn add(tx: &Tx<'_>, new: &NewEndpoint) -> rusqlite::Result<Registrati
 }
 
 pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<Endpoint>> {
-    let mut statement = connection.prepare_cached(concat!(endpoints!(), " WHERE removed_at IS NULL ORDER BY created_at, id"))?;
-    statement.query_map([], read)?.collect()
+    let mut statement = connection.prepare_cached(concat!(endpoints!(), " ORDER BY created_at, id"))?;
+    statement.query_map([], |row| read(connection, row))?.collect()
 }
 
 pub(super) fn find(connection: &Connection, id: EndpointId) -> rusqlite::Result<Option<Endpoint>> {
-    connection.prepare_cached(concat!(endpoints!(), " WHERE id = ?1 AND removed_at IS NULL"))?.query_row([id], read).optional()
+    connection.prepare_cached(concat!(endpoints!(), " AND id = ?1"))?.query_row([id], |row| read(connection, row)).optional()
 }
 
+/// Removes it, with what may be secret about it.
 pub(super) fn remove(tx: &Tx<'_>, id: EndpointId) -> rusqlite::Result<bool> {
-    let updated = tx.connection.execute("UPDATE webhook SET removed_at = coalesce(removed_at, ?2) WHERE id = ?1", params![id, tx.now])?;
+    tx.connection.execute("DELETE FROM webhook_former WHERE webhook = ?1", [id])?;
+    let updated = tx
+        .connection
+        .execute("UPDATE webhook SET url = '', secret = x'', removed_at = coalesce(removed_at, ?2) WHERE id = ?1", params![id, tx.now])?;
     Ok(updated > 0)
 }
 
 pub(super) fn renew_secret(tx: &Tx<'_>, id: EndpointId, secret: &Secret) -> rusqlite::Result<Option<Endpoint>> {
+    let Some(before) = find(tx.connection, id)? else { return Ok(None) };
+    if before.secret == *secret {
+        return Ok(Some(before));
+    }
     tx.connection.execute(
-        "UPDATE webhook SET former_secret = secret, former_until = ?3, secret = ?2 WHERE id = ?1 AND removed_at IS NULL AND secret <> ?2",
-        params![id, secret.as_bytes(), tx.now.plus(FORMER_SIGNS_FOR)],
+        "INSERT OR REPLACE INTO webhook_former (webhook, secret, until) VALUES (?1, ?2, ?3)",
+        params![id, before.secret.as_bytes(), tx.now.plus(FORMER_SIGNS_FOR)],
     )?;
+    tx.connection.execute(
+        "DELETE FROM webhook_former WHERE webhook = ?1 AND (until <= ?2 OR secret NOT IN \
+         (SELECT secret FROM webhook_former WHERE webhook = ?1 ORDER BY until DESC LIMIT ?3))",
+        params![id, tx.now, FORMERS],
+    )?;
+    tx.connection.execute("UPDATE webhook SET secret = ?2 WHERE id = ?1", params![id, secret.as_bytes()])?;
+    find(tx.connection, id)
+}
+
+pub(super) fn enable(tx: &Tx<'_>, id: EndpointId) -> rusqlite::Result<Option<Endpoint>> {
+    tx.connection.execute("UPDATE webhook SET disabled_at = NULL, disabled_code = NULL WHERE id = ?1", [id])?;
     find(tx.connection, id)
 }
 
@@ -63,32 +85,30 @@ pub(super) fn disable(tx: &Tx<'_>, id: EndpointId, code: &str) -> rusqlite::Resu
         .map(drop)
 }
 
-/// Those that events are told to.
-pub(super) fn enabled(tx: &Tx<'_>) -> rusqlite::Result<Vec<EndpointId>> {
+/// Those that events are told to, and since when.
+pub(super) fn enabled(tx: &Tx<'_>) -> rusqlite::Result<Vec<(EndpointId, Millis)>> {
     tx.connection
-        .prepare_cached("SELECT id FROM webhook WHERE disabled_at IS NULL AND removed_at IS NULL ORDER BY id")?
-        .query_map([], |row| row.get(0))?
+        .prepare_cached("SELECT id, created_at FROM webhook WHERE disabled_at IS NULL AND removed_at IS NULL ORDER BY created_at, id")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }
 
 /// Where a notice goes, or the code of why it goes nowhere.
 pub(super) fn target(tx: &Tx<'_>, id: EndpointId) -> rusqlite::Result<Result<Endpoint, &'static str>> {
-    let found = tx.connection.prepare_cached(concat!(endpoints!(), " WHERE id = ?1"))?.query_row([id], |row| {
-        let removed: Option<Millis> = row.get(8)?;
-        Ok((read(row)?, removed.is_some()))
-    });
-    Ok(match found.optional()? {
-        Some((endpoint, false)) if endpoint.disabled.is_none() => Ok(endpoint),
-        Some((_, false)) => Err(ENDPOINT_DISABLED),
-        Some((_, true)) | None => Err(ENDPOINT_REMOVED),
+    Ok(match find(tx.connection, id)? {
+        Some(endpoint) if endpoint.disabled.is_none() => Ok(endpoint),
+        Some(_) => Err(ENDPOINT_DISABLED),
+        None => Err(ENDPOINT_REMOVED),
     })
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
-    let former = row.get::<_, Option<[u8; 32]>>(3)?.zip(row.get::<_, Option<Millis>>(4)?);
-    let disabled = row.get::<_, Option<Millis>>(6)?.zip(row.get::<_, Option<String>>(7)?);
-    let mut endpoint = Endpoint::new(row.get(0)?, row.get(1)?, Secret::new(row.get(2)?), row.get::<_, Millis>(5)?.time());
-    endpoint.former = former.map(|(secret, until)| FormerSecret::new(Secret::new(secret), until.time()));
+fn read(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Endpoint> {
+    let mut endpoint = Endpoint::new(row.get(0)?, row.get(1)?, Secret::new(row.get(2)?), row.get::<_, Millis>(3)?.time());
+    endpoint.former = connection
+        .prepare_cached("SELECT secret, until FROM webhook_former WHERE webhook = ?1 ORDER BY until DESC, secret")?
+        .query_map([endpoint.id], |row| Ok(FormerSecret::new(Secret::new(row.get(0)?), row.get::<_, Millis>(1)?.time())))?
+        .collect::<rusqlite::Result<_>>()?;
+    let disabled = row.get::<_, Option<Millis>>(4)?.zip(row.get::<_, Option<String>>(5)?);
     endpoint.disabled = disabled.map(|(at, code)| Disabled::new(at.time(), code));
     Ok(endpoint)
 }

@@ -259,7 +259,7 @@ impl Practice {
     }
 
     pub(super) async fn overdue_notices(&self, rooms: &[(&str, usize)], limit: usize) -> Vec<Notice> {
-        done("claiming overdue notices", self.store.claim_overdue_notices(&notifier(rooms), limit).await)
+        done("claiming overdue notices", self.store.claim_overdue_notices(&notifier(rooms), limit).await).notices
     }
 
     pub(super) async fn settle(&self, notice: &Notice, ending: NoticeEnding) -> NoticeSettled {

@@ -14,14 +14,16 @@ use crate::{
 checks! {
     a_registered_endpoint_is_listed_and_found_until_it_is_removed,
     the_same_registration_asked_again_is_answered_as_the_first_time,
-    a_url_is_registered_once_unless_it_is_switched_off,
+    a_url_is_registered_once,
     there_are_no_more_endpoints_than_allowed,
-    a_new_secret_signs_beside_the_one_before,
+    a_new_secret_signs_beside_those_before,
     an_event_is_told_to_every_endpoint_that_is_there_then,
     without_an_endpoint_nothing_is_told_and_the_ledger_says_so,
     each_endpoint_has_room_of_its_own,
     the_sweep_finds_what_waits_for_endpoints,
-    an_endpoint_that_is_gone_is_switched_off,
+    an_endpoint_hears_of_nothing_that_was_before_it,
+    an_endpoint_that_is_gone_is_switched_off_until_it_is_switched_on,
+    a_claim_makes_a_bounded_number_of_rows,
     what_waits_for_an_endpoint_that_went_is_skipped,
     notices_of_an_endpoint_go_out_in_event_order,
     a_notice_of_an_endpoint_that_went_is_not_replayed,
@@ -74,7 +76,7 @@ fn targets(notices: &[Notice]) -> Vec<EndpointId> {
 async fn a_registered_endpoint_is_listed_and_found_until_it_is_removed(p: &Practice) {
     let one = registered(p, "https://one.example/").await;
     assert_eq!((one.url.as_str(), one.secret, one.created_at), ("https://one.example/", secret(1), p.now()));
-    assert_eq!((&one.former, &one.disabled), (&None, &None));
+    assert!(one.former.is_empty() && one.disabled.is_none());
     p.advance(SECOND);
     let two = registered(p, "https://two.example/").await;
     assert_eq!(listed(p).await, [one.clone(), two.clone()], "oldest first");
@@ -93,15 +95,15 @@ async fn the_same_registration_asked_again_is_answered_as_the_first_time(p: &Pra
     assert_eq!(listed(p).await.len(), 1);
 }
 
-async fn a_url_is_registered_once_unless_it_is_switched_off(p: &Practice) {
+async fn a_url_is_registered_once(p: &Practice) {
     let one = registered(p, "https://one.example/").await;
     assert_eq!(register(p, "https://one.example/").await, Registration::Exists(one.id));
     let (_, told) = p.confirmed(0).await;
     p.settled(&notices(p, told).await[0], NoticeEnding::Failed(ENDPOINT_GONE)).await;
+    assert_eq!(register(p, "https://one.example/").await, Registration::Exists(one.id), "one that is switched off can be switched on");
+    assert!(removed(p, one.id).await);
     let again = registered(p, "https://one.example/").await;
     assert_ne!(again.id, one.id, "it is another endpoint");
-    assert!(removed(p, again.id).await);
-    registered(p, "https://one.example/").await;
 }
 
 async fn there_are_no_more_endpoints_than_allowed(p: &Practice) {
@@ -114,19 +116,30 @@ async fn there_are_no_more_endpoints_than_allowed(p: &Practice) {
     registered(p, "https://example.org/").await;
 }
 
-async fn a_new_secret_signs_beside_the_one_before(p: &Practice) {
+async fn a_new_secret_signs_beside_those_before(p: &Practice) {
     let id = registered(p, "https://one.example/").await.id;
     let renew = async |secret: Secret| p.store.renew_secret(id, &secret).await.expect("renewing works while the store does");
+    let formers = |endpoint: &Endpoint| endpoint.former.iter().map(|former| (former.secret, former.until)).collect::<Vec<_>>();
     let renewed = renew(secret(2)).await.expect("there is one");
-    assert_eq!(renewed.secret, secret(2));
-    let former = renewed.former.as_ref().map(|former| (former.secret, former.until));
-    assert_eq!(former, Some((secret(1), p.now() + FORMER_SIGNS_FOR)));
+    let first_until = p.now() + FORMER_SIGNS_FOR;
+    assert_eq!((renewed.secret, formers(&renewed)), (secret(2), vec![(secret(1), first_until)]));
     p.advance(SECOND);
     assert_eq!(renew(secret(2)).await.as_ref(), Some(&renewed), "asked again it is as it was");
+    // Renewed once more, because the answer was lost: the receiver still knows the first alone.
+    let again = renew(secret(3)).await.expect("there is one");
+    assert_eq!((again.secret, formers(&again)), (secret(3), vec![(secret(2), p.now() + FORMER_SIGNS_FOR), (secret(1), first_until)]));
     let (_, told) = p.confirmed(0).await;
-    assert_eq!(notices(p, told).await[0].endpoint.as_deref(), Some(&renewed), "notices come with both");
+    assert_eq!(notices(p, told).await[0].endpoint.as_deref(), Some(&again), "notices come with all of them");
+    for n in 4..20 {
+        p.advance(SECOND);
+        renew(secret(n)).await;
+    }
+    let many = found(p, id).await.expect("it is there");
+    assert!((2..10).contains(&many.former.len()) && many.former[0].secret == secret(18), "a few, the last ones");
+    p.advance(FORMER_SIGNS_FOR);
+    assert_eq!(renew(secret(20)).await.map(|endpoint| endpoint.former.len()), Some(1), "what is over is forgotten");
     assert!(removed(p, id).await);
-    assert_eq!(renew(secret(3)).await, None, "there is none any more");
+    assert_eq!(renew(secret(21)).await, None, "there is none any more");
 }
 
 async fn an_event_is_told_to_every_endpoint_that_is_there_then(p: &Practice) {
@@ -141,8 +154,44 @@ async fn an_event_is_told_to_every_endpoint_that_is_there_then(p: &Practice) {
     expected.sort();
     assert_eq!(targets(&webhooks), expected);
     assert_ne!(webhooks[0].id, webhooks[1].id, "each with an id of its own");
+    assert_eq!(p.ledger(id).await.len(), 3);
+}
+
+async fn an_endpoint_hears_of_nothing_that_was_before_it(p: &Practice) {
+    let (id, confirmed) = p.confirmed(0).await;
+    let cancelled = tell(&p.cancelled(id).await, EventKind::Cancelled);
+    p.advance(MILLI);
     registered(p, "https://late.example/").await;
-    assert_eq!(p.ledger(id).await.len(), 3, "who comes later hears of what comes later");
+    // The message of the confirmation was late, that of the cancellation was not.
+    assert!(notices(p, cancelled).await.is_empty() && notices(p, confirmed).await.is_empty());
+    let codes: Vec<_> = p.ledger(id).await.into_iter().filter_map(|row| row.code).collect();
+    assert_eq!(codes, [NO_ENDPOINT, NO_ENDPOINT], "it would else be told of the confirmation last");
+}
+
+async fn a_claim_makes_a_bounded_number_of_rows(p: &Practice) {
+    for n in 0..MAX_ENDPOINTS {
+        registered(p, &format!("https://example.org/{n}")).await;
+    }
+    let mut told = Vec::new();
+    for n in 0..20 {
+        told.push(p.confirmed(n).await);
+    }
+    let rows = async || {
+        let mut rows = 0;
+        for (id, _) in &told {
+            rows += p.ledger(*id).await.len();
+        }
+        rows
+    };
+    let requests: Vec<_> = told.iter().map(|(_, ticket)| ticket.request(false)).collect();
+    p.store.claim_notices(&notifier(&WEBHOOKS), &requests).await.expect("claiming works while the store does");
+    let made = rows().await;
+    assert!((MAX_ENDPOINTS..20 * MAX_ENDPOINTS).contains(&made), "{made} rows by one claim");
+    let claimed = p.store.claim_overdue_notices(&notifier(&[("webhook", 0)]), 200).await.expect("claiming works while the store does");
+    assert!(claimed.more, "what was left is due, and is more than one sweep's");
+    assert_eq!(rows().await, made + 200);
+    while p.store.claim_overdue_notices(&notifier(&[("webhook", 0)]), 200).await.expect("claiming works while the store does").more {}
+    assert_eq!(rows().await, 20 * MAX_ENDPOINTS);
 }
 
 async fn without_an_endpoint_nothing_is_told_and_the_ledger_says_so(p: &Practice) {
@@ -184,7 +233,7 @@ async fn the_sweep_finds_what_waits_for_endpoints(p: &Practice) {
     assert_eq!(targets(&p.overdue_notices(&WEBHOOKS, 100).await), [one]);
 }
 
-async fn an_endpoint_that_is_gone_is_switched_off(p: &Practice) {
+async fn an_endpoint_that_is_gone_is_switched_off_until_it_is_switched_on(p: &Practice) {
     let id = registered(p, "https://one.example/").await.id;
     let (first, told) = p.confirmed(0).await;
     let notice = notices(p, told).await.remove(0);
@@ -200,6 +249,11 @@ async fn an_endpoint_that_is_gone_is_switched_off(p: &Practice) {
     let (_, told) = p.confirmed(2).await;
     p.settled(&notices(p, told).await[0], NoticeEnding::Failed("webhook_status_4xx")).await;
     assert!(found(p, other).await.is_some_and(|endpoint| endpoint.disabled.is_none()), "no other failure does that");
+    let enabled = p.store.enable_endpoint(id).await.expect("switching on works while the store does").expect("it is there");
+    assert_eq!((enabled.id, &enabled.disabled), (id, &None));
+    let (_, told) = p.confirmed(3).await;
+    assert!(targets(&notices(p, told).await).contains(&id), "it hears of what follows");
+    assert_eq!(p.store.enable_endpoint(EndpointId::generate()).await.expect("switching on works while the store does"), None);
 }
 
 async fn what_waits_for_an_endpoint_that_went_is_skipped(p: &Practice) {

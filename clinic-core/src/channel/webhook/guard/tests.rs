@@ -1,5 +1,7 @@
 use std::sync::Mutex;
 
+use futures_util::future::BoxFuture;
+
 use super::*;
 
 /// Gives one list of addresses after the other, the last one for ever.
@@ -92,7 +94,9 @@ fn what_is_no_plain_https_url_is_refused() {
     ] {
         assert!(matches!(guard.parse(url), Err(GuardError::Url)), "{url}");
     }
-    assert!(matches!(guard.parse("http://8.8.8.8/"), Err(GuardError::Forbidden)));
+    assert!(matches!(guard.parse("http://8.8.8.8/"), Err(GuardError::Plain)));
+    // Short as it is written, too long as it is sent.
+    assert!(matches!(guard.parse(&format!("https://clinic.example/{}", "é".repeat(1_000))), Err(GuardError::Url)));
 }
 
 #[tokio::test]
@@ -119,7 +123,7 @@ async fn exceptions_are_addresses_networks_and_names_and_plain_http_is_for_them_
         assert!(guard.check(url).await.is_ok(), "{url}");
     }
     for url in ["https://11.intranet", "http://1.1.1.1", "https://127.0.0.1"] {
-        assert!(matches!(guard.check(url).await, Err(GuardError::Forbidden)), "{url}");
+        assert!(matches!(guard.check(url).await, Err(GuardError::Forbidden | GuardError::Plain)), "{url}");
     }
 }
 

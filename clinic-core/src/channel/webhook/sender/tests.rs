@@ -6,7 +6,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{super::guard::Lookup, *};
+use super::{super::lookup::Lookup, *};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -77,8 +77,21 @@ async fn an_endless_head_is_cut_off() {
 
 #[tokio::test]
 async fn a_flood_and_a_drip_behind_a_status_are_cut_off() {
-    let flood = receiver(|stream| pour(stream, "HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n", &[0; 65_536], Duration::ZERO));
+    let (poured, mut cut) = tokio::sync::mpsc::unbounded_channel();
+    let flood = receiver(move |mut stream| {
+        let poured = poured.clone();
+        async move {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n").await;
+            let mut blocks = 0;
+            while stream.write_all(&[0; 65_536]).await.is_ok() {
+                blocks += 1;
+            }
+            let _ = poured.send(blocks);
+        }
+    });
     assert_eq!(post(&flood.await).await.unwrap().code(), None);
+    // 64 KiB are read; what sockets hold is some MiB.
+    assert!(cut.recv().await.unwrap() < 512);
     let drip = receiver(|stream| pour(stream, "HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n", b"x", Duration::from_millis(50)));
     assert_eq!(post(&drip.await).await.unwrap().code(), None);
 }

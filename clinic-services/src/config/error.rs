@@ -58,11 +58,11 @@ pub enum ConfigError {
     #[error("CLINIC_CHANNELS names email: set {0}")]
     MailIncomplete(&'static str),
     /// The mail server or the sender cannot be read.
-    #[error("CLINIC_SMTP_URL or CLINIC_MAIL_FROM: {0}")]
+    #[error("{} cannot be used", mail_setting(.0))]
     Mail(#[from] EmailError),
-    /// No mail can be sent in no time.
-    #[error("CLINIC_MAIL_TIMEOUT must be longer than zero")]
-    MailTimeout,
+    /// No mail can be sent in no time, and none again and again without a pause.
+    #[error("{0} must be longer than zero")]
+    MailTime(&'static str),
     /// An exception for webhooks that is none.
     #[error("CLINIC_WEBHOOK_ALLOW: {0}")]
     WebhookAllow(#[from] AllowError),
@@ -78,4 +78,11 @@ pub enum ConfigError {
     /// A contradiction.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+}
+
+const fn mail_setting(error: &EmailError) -> &'static str {
+    match error {
+        EmailError::From => "CLINIC_MAIL_FROM",
+        _ => "CLINIC_SMTP_URL",
+    }
 }

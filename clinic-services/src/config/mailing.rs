@@ -41,25 +41,26 @@ impl Mailing {
         let url = self.smtp_url.as_deref().ok_or(ConfigError::MailIncomplete("CLINIC_SMTP_URL=smtps://USER:PASSWORD@HOST"))?;
         let from = self.mail_from.as_deref().ok_or(ConfigError::MailIncomplete("CLINIC_MAIL_FROM=citas@example.org"))?;
         let mut options = EmailOptions::new(url, from)?;
-        if self.mail_timeout.is_zero() {
-            return Err(ConfigError::MailTimeout);
+        for (variable, time) in [("CLINIC_MAIL_TIMEOUT", self.mail_timeout), ("CLINIC_MAIL_RETRY_BASE", self.mail_retry_base)] {
+            if time.is_zero() {
+                return Err(ConfigError::MailTime(variable));
+            }
         }
         options.timeout = self.mail_timeout;
         options.concurrency = self.mail_concurrency.into();
         options.retry = RetryPolicy::for_notices(self.mail_retries, self.mail_retry_base);
         Ok(options)
     }
+}
 
-    /// Who could read along.
-    pub(super) fn exposure(&self) -> Option<Exposure> {
-        let options = self.options().ok()?;
-        (!options.is_encrypted() && !is_here(options.host())).then(|| Exposure::PlainSmtp(options.host().to_owned()))
-    }
+/// Who could read along.
+pub(super) fn exposure(mail: &EmailOptions) -> Option<Exposure> {
+    (!mail.is_encrypted() && !is_here(mail.host())).then(|| Exposure::PlainSmtp(mail.host().to_owned()))
 }
 
 impl fmt::Debug for Mailing {
     /// Shows no password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailing").field("options", &self.options()).finish_non_exhaustive()
+        f.debug_struct("Mailing").field("mail_from", &self.mail_from).finish_non_exhaustive()
     }
 }

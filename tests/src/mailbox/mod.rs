@@ -186,7 +186,7 @@ mod tests {
         Message-ID: <00000000-0000-0000-0000-000000000007@example.test>\r\nMIME-Version: 1.0\r\n\
         Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHola\r\n--b\r\n\
         Content-Type: text/calendar; method=REQUEST; charset=utf-8\r\n\r\nBEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nMETHOD:REQUEST\r\n\
-        BEGIN:VEVENT\r\nUID:00000000-0000-0000-0000-000000000001@example.test\r\nSEQUENCE:3\r\nDTSTAMP:20270101T000000Z\r\n\
+        BEGIN:VEVENT\r\nUID:00000000-0000-0000-0000-000000000001\r\nSEQUENCE:3\r\nDTSTAMP:20270101T000000Z\r\n\
         DTSTART:20270328T003000Z\r\nDTEND:20270328T010000Z\r\nATTENDEE:mailto:ana@patients.test\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n--b--\r\n";
 
     /// Sends the mail; the last answer's code, 0 when the connection was cut.

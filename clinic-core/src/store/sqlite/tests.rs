@@ -1,3 +1,5 @@
+mod followed;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};

@@ -1,4 +1,5 @@
 mod followed;
+mod migrated;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

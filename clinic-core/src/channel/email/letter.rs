@@ -23,7 +23,7 @@ pub(super) struct Letter {
     pub(super) subject: String,
     greeting: String,
     body: String,
-    /// Of the event: green, red, grey or blue.
+    /// Of the event: green, red, grey or blue. Words have none of their own: in dark mail programs it would be too dark to read.
     colour: &'static str,
     facts: Vec<(&'static str, String)>,
     footer: &'static str,

@@ -37,6 +37,8 @@ pub mod settings;
 #[cfg(feature = "engine")]
 pub mod relay;
 #[cfg(feature = "engine")]
+mod batches;
+#[cfg(feature = "engine")]
 pub mod waiters;
 #[cfg(feature = "engine")]
 pub mod watchers;

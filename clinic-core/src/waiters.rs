@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    batches::{BATCH, Batches},
     booking::Status,
     id::BookingId,
     ports::{Broker, Listener, Record, Store},
@@ -25,8 +27,6 @@ use crate::{
 
 /// How often waiting callers' bookings are read again, whatever the broker says.
 const REREAD: Duration = Duration::from_secs(1);
-/// Bookings read at once.
-const BATCH: usize = 500;
 
 /// Who waits for what.
 #[derive(Debug, Default)]
@@ -78,15 +78,21 @@ impl Waiters {
     }
 
     async fn reread(&self, store: &dyn Store, ids: &[BookingId]) {
-        for ids in ids.chunks(BATCH) {
-            // A failed read is made good by the next one.
-            let Ok(records) = store.bookings(ids).await else { return };
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            for record in records {
-                if record.booking.status != Status::Pending {
-                    for sender in waiting.remove(&record.booking.id).into_iter().flatten() {
-                        let _ = sender.send(record.clone());
-                    }
+        let mut batches = Batches::of(ids);
+        while let Some(ids) = batches.next() {
+            match store.bookings(ids).await {
+                Ok(records) => self.tell(records),
+                Err(error) => batches.failed(ids, &error),
+            }
+        }
+    }
+
+    fn tell(&self, records: Vec<Record>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            if record.booking.status != Status::Pending {
+                for sender in waiting.remove(&record.booking.id).into_iter().flatten() {
+                    let _ = sender.send(record.clone());
                 }
             }
         }
@@ -95,15 +101,19 @@ impl Waiters {
 
 /// Wakes waiters from a broker's news, if there is one to listen to, and, whatever becomes of those, once a second, until shutdown.
 pub async fn run(waiters: Arc<Waiters>, store: Arc<dyn Store>, news: Option<Arc<dyn Broker>>, shutdown: CancellationToken) {
+    // A read that is cut short is nobody's loss.
+    shutdown.run_until_cancelled(look_on(&waiters, &*store, news)).await;
+}
+
+async fn look_on(waiters: &Waiters, store: &dyn Store, news: Option<Arc<dyn Broker>>) -> Infallible {
     let mut ticks = interval(REREAD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut line = open(news.as_ref(), Duration::ZERO);
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = ticks.tick() => waiters.look(&*store).await,
+            _ = ticks.tick() => waiters.look(store).await,
             heard = line.next() => match heard {
-                Heard::Of(ids) => waiters.look_at(&*store, &ids).await,
+                Heard::Of(ids) => waiters.look_at(store, &ids).await,
                 // What was missed meanwhile is read at the next tick.
                 Heard::Opened(listener) => line = Line::Open(listener),
                 Heard::Nothing => line = open(news.as_ref(), REREAD),

@@ -11,14 +11,12 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
+    batches::Batches,
     id::BookingId,
     ports::{Followed, Progress, Store},
     timeline::Entry,
     waiters::Waiters,
 };
-
-/// Bookings read at once.
-const BATCH: usize = 500;
 
 /// Who follows what.
 #[derive(Debug, Default)]
@@ -58,15 +56,21 @@ impl Watchers {
 
     /// Reads what happened to these, and tells those who follow them.
     pub(crate) async fn reread(&self, store: &dyn Store, followed: &[Followed]) {
-        for followed in followed.chunks(BATCH) {
-            // A failed read is made good by the next one.
-            let Ok(progress) = store.progress(followed).await else { return };
-            let read_after: HashMap<_, _> = followed.iter().map(|followed| (followed.booking, followed.after)).collect();
-            let mut watching = self.watching();
-            for progress in progress {
-                if let Some(after) = read_after.get(&progress.booking) {
-                    tell(&mut watching, &progress, *after);
-                }
+        let mut batches = Batches::of(followed);
+        while let Some(followed) = batches.next() {
+            match store.progress(followed).await {
+                Ok(progress) => self.tell(followed, &progress),
+                Err(error) => batches.failed(followed, &error),
+            }
+        }
+    }
+
+    fn tell(&self, followed: &[Followed], progress: &[Progress]) {
+        let read_after: HashMap<_, _> = followed.iter().map(|followed| (followed.booking, followed.after)).collect();
+        let mut watching = self.watching();
+        for progress in progress {
+            if let Some(after) = read_after.get(&progress.booking) {
+                tell(&mut watching, progress, *after);
             }
         }
     }

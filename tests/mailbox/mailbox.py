@@ -1,16 +1,20 @@
 """A real SMTP server that writes one JSON line for each mail it takes, and misbehaves as it is told.
 
-mailbox.py PORT accepting | refusing SEED | silent
+mailbox.py PORT (accepting | refusing SEED | silent) [(--starttls | --tls) CERTIFICATE KEY]
+
+With --starttls it takes mails only after STARTTLS, with --tls it is encrypted from the first byte.
 
 Port 0 is any; the first line says which. Each line on standard input is answered by one, when all before it was written. `refusing` fails each mail up to five times, by a pattern that depends on the seed, the recipient and the
 Message-ID alone: a 4xx at RCPT or DATA, a connection cut before the mail is taken, and one cut after it was taken, which makes the sender
 repeat it. `silent` takes connections and never says a word.
 """
 
+import argparse
 import asyncio
 import hashlib
 import json
 import os
+import ssl
 import sys
 from collections import Counter
 from datetime import timezone
@@ -128,14 +132,43 @@ def asked():
     say(synced=True)
 
 
+def understood():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("manner", choices=["accepting", "refusing", "silent"])
+    parser.add_argument("seed", nargs="?")
+    encryption = parser.add_mutually_exclusive_group()
+    encryption.add_argument("--starttls", nargs=2)
+    encryption.add_argument("--tls", nargs=2)
+    return parser.parse_args()
+
+
+def encrypting(files):
+    if files is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*files)
+    return context
+
+
 async def main():
-    port, manner = int(sys.argv[1]), sys.argv[2]
-    if manner == "silent":
-        server = await asyncio.start_server(silence, "127.0.0.1", port)
+    asked_for = understood()
+    if asked_for.manner == "silent":
+        server = await asyncio.start_server(silence, "127.0.0.1", asked_for.port)
     else:
-        handler = Handler(sys.argv[3] if manner == "refusing" else None)
+        handler, starttls = Handler(asked_for.seed), encrypting(asked_for.starttls)
         server = await asyncio.get_running_loop().create_server(
-            lambda: SMTP(handler, enable_SMTPUTF8=True, hostname="mailbox.test", ident="mailbox"), "127.0.0.1", port
+            lambda: SMTP(
+                handler,
+                enable_SMTPUTF8=True,
+                hostname="mailbox.test",
+                ident="mailbox",
+                tls_context=starttls,
+                require_starttls=starttls is not None,
+            ),
+            "127.0.0.1",
+            asked_for.port,
+            ssl=encrypting(asked_for.tls),
         )
     asyncio.get_running_loop().add_reader(sys.stdin, asked)
     say(port=server.sockets[0].getsockname()[1])

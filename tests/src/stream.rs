@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{Instant, sleep, timeout_at},
 };
 use uuid::Uuid;
@@ -124,6 +124,20 @@ pub async fn one_stream(http: &Http, id: Uuid, seen: &mut Seen, opened: &mut imp
             take_events(&chunk, seen)?;
         }
     }
+}
+
+/// A stream that is opened and never read; the system takes as little of it as it can.
+///
+/// # Errors
+/// When there is no connection.
+pub async fn unread(http: &Http, id: Uuid) -> std::io::Result<TcpStream> {
+    let address = http.address();
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(1)?;
+    let target = address.parse().map_err(std::io::Error::other)?;
+    let mut stream = socket.connect(target).await?;
+    stream.write_all(format!("GET /booking/{id}/events HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
+    Ok(stream)
 }
 
 /// The next whole chunk, if it is there; an empty one is the end.

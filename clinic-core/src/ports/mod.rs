@@ -14,8 +14,8 @@ pub use clock::{Clock, SystemClock};
 pub use poster::{Delivered, NotAdmitted, Poster};
 pub use store::{
     Acceptance, Cancellation, Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Followed, Keyed, NewBooking, NewEndpoint,
-    NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, Overdue, OverdueNotices, Progress, Record, Registration, Replay, Replayed,
-    Store, StoreError, StoreStats,
+    NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, Overdue, OverdueNotices, PROGRESS_PAGE, Progress, Record, Registration,
+    Replay, Replayed, Store, StoreError, StoreStats,
 };
 
 /// The source of an error of a port: whatever the adapter's library gave.

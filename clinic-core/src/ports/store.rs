@@ -13,7 +13,7 @@ pub use self::{
     accepting::{Acceptance, Cancellation, Keyed, NewBooking},
     claiming::{Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, Overdue},
     desk::{Replay, Replayed},
-    progress::{Followed, Progress},
+    progress::{Followed, PROGRESS_PAGE, Progress},
     telling::{NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, OverdueNotices},
     webhooks::{NewEndpoint, Registration},
 };
@@ -189,7 +189,8 @@ pub trait Store: Send + Sync + 'static {
     async fn timeline(&self, id: BookingId) -> Result<Option<Vec<Entry>>, StoreError>;
 
     /// Reads what happened to bookings since their followers looked last, one answer each; those that are not there are left out.
-    /// Cheap where nothing happened: it is asked once a second of every booking that is followed.
+    /// At most [`PROGRESS_PAGE`](super::PROGRESS_PAGE) entries of each come at once; the rest is there for the next look. Cheap where
+    /// nothing happened: it is asked once a second of every booking that is followed.
     ///
     /// # Errors
     /// [`StoreError`].

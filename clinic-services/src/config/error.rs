@@ -58,17 +58,14 @@ pub enum ConfigError {
     #[error("CLINIC_CHANNELS names email: set {0}")]
     MailIncomplete(&'static str),
     /// The mail server or the sender cannot be read.
-    #[error("CLINIC_SMTP_URL or CLINIC_MAIL_FROM: {0}")]
+    #[error("{} cannot be used", mail_setting(.0))]
     Mail(#[from] EmailError),
-    /// No mail can be sent in no time.
-    #[error("CLINIC_MAIL_TIMEOUT must be longer than zero")]
-    MailTimeout,
+    /// Nothing can be sent in no time, or again and again without a pause; and whatever is being sent is leased for longer than a try.
+    #[error("{0} must be longer than zero and no longer than 15m")]
+    TryTime(&'static str),
     /// An exception for webhooks that is none.
     #[error("CLINIC_WEBHOOK_ALLOW: {0}")]
     WebhookAllow(#[from] AllowError),
-    /// Nothing can be posted in no time, and whatever is being sent is leased for longer than the longest try.
-    #[error("CLINIC_WEBHOOK_TIMEOUT must be longer than zero and no longer than 15m")]
-    WebhookTimeout,
     /// A log filter that cannot be read.
     #[error("CLINIC_LOG cannot be read: write a level such as info, or a filter such as info,clinic_services=debug")]
     LogFilter(#[source] tracing_subscriber::filter::ParseError),
@@ -78,4 +75,11 @@ pub enum ConfigError {
     /// A contradiction.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+}
+
+const fn mail_setting(error: &EmailError) -> &'static str {
+    match error {
+        EmailError::From => "CLINIC_MAIL_FROM",
+        _ => "CLINIC_SMTP_URL",
+    }
 }

@@ -3,7 +3,7 @@ use std::{fmt, time::Duration};
 use clap::Args;
 use clinic_core::{channel::EmailOptions, retry::RetryPolicy};
 
-use super::{ConfigError, Exposure, duration, locality::is_here};
+use super::{ConfigError, Exposure, duration, locality::is_here, telling::check_tries};
 
 /// How mail is sent, where `CLINIC_CHANNELS` names `email`.
 #[derive(Args, Clone)]
@@ -18,7 +18,7 @@ pub struct Mailing {
     /// Who mail comes from, such as `Clinic <citas@example.org>`.
     #[arg(long, env = "CLINIC_MAIL_FROM", value_name = "ADDRESS")]
     pub mail_from: Option<String>,
-    /// How long sending one mail may take.
+    /// How long sending one mail may take, 15m at most.
     #[arg(long, env = "CLINIC_MAIL_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
     pub mail_timeout: Duration,
     /// Mails sent at once, each over a connection of its own (1-1000).
@@ -41,25 +41,22 @@ impl Mailing {
         let url = self.smtp_url.as_deref().ok_or(ConfigError::MailIncomplete("CLINIC_SMTP_URL=smtps://USER:PASSWORD@HOST"))?;
         let from = self.mail_from.as_deref().ok_or(ConfigError::MailIncomplete("CLINIC_MAIL_FROM=citas@example.org"))?;
         let mut options = EmailOptions::new(url, from)?;
-        if self.mail_timeout.is_zero() {
-            return Err(ConfigError::MailTimeout);
-        }
+        check_tries(("CLINIC_MAIL_TIMEOUT", self.mail_timeout), ("CLINIC_MAIL_RETRY_BASE", self.mail_retry_base))?;
         options.timeout = self.mail_timeout;
         options.concurrency = self.mail_concurrency.into();
         options.retry = RetryPolicy::for_notices(self.mail_retries, self.mail_retry_base);
         Ok(options)
     }
+}
 
-    /// Who could read along.
-    pub(super) fn exposure(&self) -> Option<Exposure> {
-        let options = self.options().ok()?;
-        (!options.is_encrypted() && !is_here(options.host())).then(|| Exposure::PlainSmtp(options.host().to_owned()))
-    }
+/// Who could read along.
+pub(super) fn exposure(mail: &EmailOptions) -> Option<Exposure> {
+    (!mail.is_encrypted() && !is_here(mail.host())).then(|| Exposure::PlainSmtp(mail.host().to_owned()))
 }
 
 impl fmt::Debug for Mailing {
     /// Shows no password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailing").field("options", &self.options()).finish_non_exhaustive()
+        f.debug_struct("Mailing").field("mail_from", &self.mail_from).finish_non_exhaustive()
     }
 }

@@ -19,7 +19,7 @@ mod telling;
 pub mod duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use clinic_core::{clinic::Roles, settings::Settings};
+use clinic_core::{channel::EmailOptions, clinic::Roles, settings::Settings};
 
 use crate::desk::Desk;
 
@@ -117,15 +117,13 @@ impl Config {
         self.storing.check()?;
         self.brokering.check(program)?;
         self.deciding.check()?;
-        if let Some(exposure) =
-            self.exposures(program).into_iter().find(|exposure| !self.serving.allow_insecure.contains(&exposure.allowed_by()))
-        {
+        let mail = self.mail(program);
+        let exposures = self.exposures_of(mail.as_ref().ok().and_then(Option::as_ref));
+        if let Some(exposure) = exposures.into_iter().find(|exposure| !self.serving.allow_insecure.contains(&exposure.allowed_by())) {
             return Err(ConfigError::Exposed(exposure));
         }
         self.telling.check()?;
-        if self.sends_mail(program) {
-            self.mailing.options()?;
-        }
+        mail?;
         self.posting.guard()?;
         self.posting.options()?;
         self.logging.env_filter()?;
@@ -137,16 +135,20 @@ impl Config {
         Ok(settings)
     }
 
-    /// Whether a program tells patients by e-mail.
-    fn sends_mail(&self, program: Program) -> bool {
-        program.roles().contains(Roles::NOTIFIER) && self.telling.channels.contains(&ChannelName::Email)
+    /// How a program tells patients by e-mail, if it does.
+    fn mail(&self, program: Program) -> Result<Option<EmailOptions>, ConfigError> {
+        let sends_mail = program.roles().contains(Roles::NOTIFIER) && self.telling.channels.contains(&ChannelName::Email);
+        sends_mail.then(|| self.mailing.options()).transpose()
     }
 
     /// What others on the network could get at by way of a program; where [`settings`](Self::settings) succeeds, all of it is allowed.
     #[must_use]
     pub fn exposures(&self, program: Program) -> Vec<Exposure> {
-        let mail = self.mailing.exposure().filter(|_| self.sends_mail(program));
-        self.serving.exposure().into_iter().chain(self.brokering.exposures()).chain(mail).collect()
+        self.exposures_of(self.mail(program).ok().flatten().as_ref())
+    }
+
+    fn exposures_of(&self, mail: Option<&EmailOptions>) -> Vec<Exposure> {
+        self.serving.exposure().into_iter().chain(self.brokering.exposures()).chain(mail.and_then(mailing::exposure)).collect()
     }
 
     /// `CLINIC_*` variables of this process's environment that no setting reads.

@@ -6,10 +6,7 @@ use clinic_core::{
     retry::RetryPolicy,
 };
 
-use super::{ConfigError, duration};
-
-/// What a killed notifier was sending is left alone for half as long again.
-const LONGEST_TRY: Duration = Duration::from_secs(15 * 60);
+use super::{ConfigError, duration, telling::check_tries};
 
 /// How webhooks are posted, where `CLINIC_CHANNELS` names `webhook`.
 #[derive(Args, Clone, Debug)]
@@ -48,9 +45,7 @@ impl Posting {
     /// # Errors
     /// [`ConfigError`] names the setting.
     pub fn options(&self) -> Result<WebhookOptions, ConfigError> {
-        if self.webhook_timeout.is_zero() || self.webhook_timeout > LONGEST_TRY {
-            return Err(ConfigError::WebhookTimeout);
-        }
+        check_tries(("CLINIC_WEBHOOK_TIMEOUT", self.webhook_timeout), ("CLINIC_WEBHOOK_RETRY_BASE", self.webhook_retry_base))?;
         let mut options = WebhookOptions::default();
         options.timeout = self.webhook_timeout;
         options.concurrency = self.webhook_concurrency.into();

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use clinic_core::reminder::{Reminders, RemindersError};
 use thiserror::Error;
@@ -19,6 +21,18 @@ pub struct Telling {
     /// How long before a confirmed visit its patient is reminded, as often as there are times (8 at most); `none` for never.
     #[arg(long, env = "CLINIC_REMINDERS", value_name = "TIMES", default_value = "24h", value_parser = reminders)]
     pub reminders: Reminders,
+}
+
+/// What a killed notifier was sending is left alone for half as long again as the slowest channel may take.
+const LONGEST_TRY: Duration = Duration::from_secs(15 * 60);
+
+/// How long a channel's tries and the pauses between them may be.
+pub(super) fn check_tries(timeout: (&'static str, Duration), retry_base: (&'static str, Duration)) -> Result<(), ConfigError> {
+    let in_bounds = |(setting, time): (&'static str, Duration)| {
+        let sound = !time.is_zero() && time <= LONGEST_TRY;
+        if sound { Ok(()) } else { Err(ConfigError::TryTime(setting)) }
+    };
+    in_bounds(timeout).and(in_bounds(retry_base))
 }
 
 /// Why a text names no reminders.
@@ -84,8 +98,6 @@ impl Telling {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

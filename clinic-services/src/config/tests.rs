@@ -265,3 +265,29 @@ fn mail_that_others_could_read_needs_a_word() {
     let refused = refused(&with("smtp://u:pa55@mail/in", &[]));
     assert!(refused.contains("CLINIC_SMTP_URL") && !refused.contains("pa55"), "{refused}");
 }
+
+#[test]
+fn what_is_wrong_with_mail_is_named_alone_and_said_once() {
+    let with =
+        |more: &[&'static str]| [&["--channels", "email", "--smtp-url", "smtps://mail", "--mail-from", "a@b.example"], more].concat();
+    for (flag, value, variable) in [
+        ("--smtp-url", "http://mail", "CLINIC_SMTP_URL"),
+        ("--smtp-url", "smtps://u@mail", "CLINIC_SMTP_URL"),
+        ("--mail-from", "nobody", "CLINIC_MAIL_FROM"),
+        ("--mail-timeout", "0", "CLINIC_MAIL_TIMEOUT"),
+        ("--mail-retry-base", "0", "CLINIC_MAIL_RETRY_BASE"),
+    ] {
+        let mut flags = with(&[]);
+        match flags.iter().position(|given| *given == flag) {
+            Some(place) => flags[place + 1] = value,
+            None => flags.extend([flag, value]),
+        }
+        let error = config(&flags).settings(Program::Clinic).unwrap_err();
+        let said = crate::chain(&error);
+        assert_eq!(said.matches("CLINIC_").count(), 1, "{said}");
+        assert!(said.contains(variable), "{said}");
+        if let Some(source) = std::error::Error::source(&error) {
+            assert_eq!(said.matches(&source.to_string()).count(), 1, "{said}");
+        }
+    }
+}

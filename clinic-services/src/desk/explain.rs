@@ -36,6 +36,7 @@ fn why(code: &str) -> String {
         "timeout" => "the service did not answer in time",
         "smtp_unreachable" | "smtp_timeout" => "the mail server could not be reached or did not answer in time",
         "smtp_tls" | "smtp_login" => "the mail server's certificate or login was not accepted: look at CLINIC_SMTP_URL",
+        "smtp_sender" => "the mail server takes no mail from the clinic's sender: look at CLINIC_MAIL_FROM",
         "smtp_deferred" => "the mail server put the mail off, each time it was offered",
         "smtp_refused" | "bad_address" => "the mail server or the address itself refused the mail: correct the address first",
         "endpoint_gone" => "the webhook's receiver said that it is gone for good (410), and was switched off",

@@ -65,7 +65,7 @@ impl Mail {
     }
 
     pub(super) fn told(&self) -> Told {
-        let booking = self.invitation.as_ref().and_then(|invitation| invitation.uid.split_once('@')?.0.parse().ok());
+        let booking = self.invitation.as_ref().and_then(|invitation| invitation.uid.parse().ok());
         let event = self.invitation.as_ref().filter(|invitation| invitation.method == "CANCEL").map(|_| "cancelled".to_owned());
         Told { channel: "email".into(), id: self.notice().unwrap_or_default(), booking, event, seq: None, content: self.digest.clone() }
     }

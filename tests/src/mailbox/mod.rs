@@ -15,7 +15,7 @@ pub use self::{
     mail::{Invitation, Mail},
     python::python,
 };
-use crate::checker::Told;
+use crate::{authority::Certificate, checker::Told};
 
 /// How long it may take to start; a busy machine is slow, and nothing here measures.
 const START_WITHIN: Duration = Duration::from_secs(60);
@@ -32,6 +32,16 @@ pub enum Pattern {
     Silent,
 }
 
+/// When a mailbox encrypts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encryption {
+    /// After STARTTLS, without which it takes no mail.
+    StartTls,
+    /// From the first byte.
+    Wrapped,
+}
+
 /// What came.
 #[derive(Debug, Default)]
 struct Seen {
@@ -46,6 +56,7 @@ struct Seen {
 pub struct Mailbox {
     child: Child,
     port: u16,
+    encryption: Option<Encryption>,
     seen: Arc<Mutex<Seen>>,
     asking: Mutex<(ChildStdin, mpsc::Receiver<()>)>,
     reader: Option<JoinHandle<()>>,
@@ -67,6 +78,19 @@ impl Mailbox {
     /// When it does not start: the text says what is missing.
     #[must_use]
     pub fn start_at(port: u16, pattern: Pattern) -> Self {
+        Self::run(port, pattern, None)
+    }
+
+    /// Starts one that takes all mails, encrypted.
+    ///
+    /// # Panics
+    /// When it does not start: the text says what is missing.
+    #[must_use]
+    pub fn start_encrypted(encryption: Encryption, certificate: &Certificate) -> Self {
+        Self::run(0, Pattern::Accepting, Some((encryption, certificate)))
+    }
+
+    fn run(port: u16, pattern: Pattern, encryption: Option<(Encryption, &Certificate)>) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/mailbox/mailbox.py");
         let mut command = Command::new(python());
         command.arg(script).arg(port.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -75,6 +99,11 @@ impl Mailbox {
             Pattern::Refusing(seed) => command.arg("refusing").arg(seed.to_string()),
             Pattern::Silent => command.arg("silent"),
         };
+        if let Some((encryption, certificate)) = encryption {
+            command.arg(if encryption == Encryption::StartTls { "--starttls" } else { "--tls" });
+            command.args([&certificate.certificate, &certificate.key]);
+        }
+        let encryption = encryption.map(|(encryption, _)| encryption);
         let mut child = command.spawn().expect("the mailbox can be run: tests/mailbox/make prepares it");
         let stdin = child.stdin.take().expect("its input is piped");
         let stdout = child.stdout.take().expect("its output is piped");
@@ -101,7 +130,8 @@ impl Mailbox {
             }
         });
         let port = port.recv_timeout(START_WITHIN).expect("the mailbox says its port: tests/mailbox/make prepares it");
-        Self { child, port: u16::try_from(port).expect("a port"), seen, asking: Mutex::new((stdin, answers)), reader: Some(reader) }
+        let port = u16::try_from(port).expect("a port");
+        Self { child, port, encryption, seen, asking: Mutex::new((stdin, answers)), reader: Some(reader) }
     }
 
     /// The port it listens on.
@@ -113,7 +143,11 @@ impl Mailbox {
     /// Where it listens, as the setting `CLINIC_SMTP_URL` wants it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("smtp://127.0.0.1:{}", self.port)
+        match self.encryption {
+            None => format!("smtp://127.0.0.1:{}", self.port),
+            Some(Encryption::StartTls) => format!("smtp://127.0.0.1:{}?tls=required", self.port),
+            Some(Encryption::Wrapped) => format!("smtps://127.0.0.1:{}", self.port),
+        }
     }
 
     /// The mails that it took, repeats among them, in order of arrival.
@@ -186,7 +220,7 @@ mod tests {
         Message-ID: <00000000-0000-0000-0000-000000000007@example.test>\r\nMIME-Version: 1.0\r\n\
         Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHola\r\n--b\r\n\
         Content-Type: text/calendar; method=REQUEST; charset=utf-8\r\n\r\nBEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nMETHOD:REQUEST\r\n\
-        BEGIN:VEVENT\r\nUID:00000000-0000-0000-0000-000000000001@example.test\r\nSEQUENCE:3\r\nDTSTAMP:20270101T000000Z\r\n\
+        BEGIN:VEVENT\r\nUID:00000000-0000-0000-0000-000000000001\r\nSEQUENCE:3\r\nDTSTAMP:20270101T000000Z\r\n\
         DTSTART:20270328T003000Z\r\nDTEND:20270328T010000Z\r\nATTENDEE:mailto:ana@patients.test\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n--b--\r\n";
 
     /// Sends the mail; the last answer's code, 0 when the connection was cut.

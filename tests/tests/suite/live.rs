@@ -11,13 +11,16 @@ use std::{
 use chrono::{DateTime, TimeDelta};
 use clinic_tests::{
     checker::Expected,
+    cluster::Cluster,
     eventually::eventually,
     http::Http,
     load::{Load, day},
     process::Setup,
+    rabbit::Rabbit,
     size::{figure, sized},
-    stream::{Broken, Seen, allow_files, follow, one_stream},
+    stream::{Broken, Seen, allow_files, follow, one_stream, unread},
 };
+use rusqlite::Connection;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -195,4 +198,67 @@ async fn a_stop_ends_streams_as_the_protocol_says() {
     assert!(clinic.terminate().success());
     let seen = following.await.unwrap().unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!((seen.names(), seen.decided), (vec!["accepted"], None));
+}
+
+/// So many entries do not fit into what the system keeps for a connection: half a megabyte.
+const LONG_TIMELINE: i64 = 4_000;
+/// What a client that does not read may cost, in bytes.
+const UNREAD_MEMORY: u64 = 256 << 10;
+
+/// Gives a booking a timeline that is longer than any booking's, while nothing runs.
+fn lengthen(setup: &Setup, id: Uuid) {
+    let store = Connection::open(setup.store()).unwrap();
+    let entries = "INSERT INTO timeline (booking, seq, at, kind, code, channel)
+        WITH RECURSIVE number(n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM number WHERE n < ?2)
+        SELECT ?1, n, 1700000000000, 'notice_retry', 'busy', 'log' FROM number";
+    store.execute(entries, (id.as_bytes(), LONG_TIMELINE)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_never_read_cost_little_and_hold_up_nobody() {
+    let streams = sized(200, 1_000);
+    allow_files(streams as u64 + 1_024);
+    let setup = Setup::new().set("CLINIC_SIM_DELAY", "60s..60s").set("CLINIC_ATTEMPT_TIMEOUT", "90s").set("CLINIC_LEASE", "180s");
+    let mut clinic = setup.start();
+    let id = clinic.http().book(&visit("PAC001", "DOC001", day(30))).await.expect(202).id();
+    assert!(clinic.terminate().success());
+    lengthen(&setup, id);
+    let mut clinic = setup.start();
+    let (http, before) = (clinic.http(), clinic.resident());
+    let mut unreading = Vec::new();
+    for _ in 0..streams {
+        unreading.push(unread(&http, id).await.unwrap());
+    }
+    eventually("all streams are open", Duration::from_secs(60), || async {
+        (http.metric("clinic_event_streams", "").await as usize == streams).then_some(())
+    })
+    .await;
+    // Others are served, and followed to their end.
+    let other = http.book(&visit("PAC002", "DOC002", day(30))).await.expect(202).id();
+    http.cancel(other).await.expect(200);
+    let mut seen = Seen::default();
+    one_stream(&http, other, &mut seen, &mut || ()).await.unwrap();
+    assert!(seen.names().contains(&"cancelled"), "{:?}", seen.names());
+    let most = clinic.resident();
+    figure(&format!("live: {streams} streams that nobody reads: {} MiB, {} MiB before", most >> 20, before >> 20));
+    assert!(most < before + streams as u64 * UNREAD_MEMORY, "{} MiB resident, {} MiB before", most >> 20, before >> 20);
+    let status = clinic.terminate();
+    assert!(status.success(), "{status}\n{}", clinic.diagnostics());
+    drop(unreading);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_of_another_process_arrives() {
+    let rabbit = Rabbit::shared().await;
+    let cluster = Cluster::over(&rabbit).set("CLINIC_SIM_DELAY", "1s..2s").start().await;
+    let http = cluster.http();
+    let mut followers = Followers { tasks: JoinSet::new(), opened: Arc::default() };
+    for number in 0..20 {
+        let id = http.book(&visit(&format!("PAC{number}"), &format!("DOC{number}"), day(30))).await.expect(202).id();
+        followers.open(&http, id);
+    }
+    followers.all_open(20).await;
+    assert_eq!(followers.saw().await.len(), 20);
+    cluster.at_rest(Duration::from_secs(60)).await;
+    cluster.finish(&Expected::finished()).assert_clean();
 }

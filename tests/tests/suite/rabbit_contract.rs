@@ -14,6 +14,7 @@ use clinic_core::{
     topology::{Publication, Queue, Route},
 };
 use clinic_tests::{
+    authority::{Authority, Certificate},
     eventually::eventually,
     rabbit::{Amqp, Rabbit},
 };
@@ -287,19 +288,8 @@ async fn a_broker_that_is_dropped_leaves_no_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_is_spoken_with_whom_the_certificates_vouch_for() {
-    let (rabbit, folder) = (Rabbit::own().await, tempfile::tempdir().unwrap());
-    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    // A certificate that vouches for itself is its own authority.
-    let subject =
-        ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"];
-    let (key, certificate) = (file("key.pem"), file("certificate.pem"));
-    let made = std::process::Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-        .args(subject)
-        .args(["-keyout", &key, "-out", &certificate])
-        .output()
-        .unwrap_or_else(|error| panic!("no certificate for the broker, install openssl: {error}"));
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (rabbit, authority) = (Rabbit::own().await, Authority::new());
+    let Certificate { certificate, key, .. } = authority.issue("DNS:localhost,IP:127.0.0.1");
     for (path, inside) in [(&key, "/tmp/key.pem"), (&certificate, "/tmp/certificate.pem")] {
         let text = std::fs::read_to_string(path).unwrap();
         rabbit.exec(&["sh", "-c", &format!("cat > {inside} <<'PEM'\n{text}PEM")]).await;
@@ -310,7 +300,7 @@ async fn tls_is_spoken_with_whom_the_certificates_vouch_for() {
     rabbit.ctl(&["eval", start]).await;
 
     let url = rabbit.url().replacen("amqp:", "amqps:", 1);
-    let trusting = broker(format!("{url}?cacertfile={certificate}"), "");
+    let trusting = broker(format!("{url}?cacertfile={}", authority.certificate().display()), "");
     let wary = broker(&url, "");
     is_back(&trusting).await;
     publish(&trusting, work()).await;

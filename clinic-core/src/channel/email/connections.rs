@@ -7,19 +7,19 @@ use std::{
 };
 
 use lettre::{
-    Message,
+    Address, Message,
     transport::smtp::{
-        Error,
         authentication::{Credentials, DEFAULT_MECHANISMS},
         client::{AsyncSmtpConnection, TlsParameters},
-        extension::ClientId,
+        commands::{Data, Mail, Rcpt},
+        extension::{ClientId, Extension, MailParameter},
         response::Response,
     },
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 use url::{Url, form_urlencoded};
 
-use super::{EmailError, EmailOptions, IDLE};
+use super::{EmailError, EmailOptions, GOODBYE, IDLE, failure::SendError};
 
 /// When a connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +31,6 @@ enum Encryption {
     Required,
     /// From the first byte.
     Wrapped,
-}
-
-/// When it failed: what a server says before it was offered a mail is not about the mail.
-#[derive(Debug)]
-pub(super) enum SendError {
-    /// While connecting, encrypting and logging in.
-    Connecting(Error),
-    /// While handing the mail over.
-    Sending(Error),
 }
 
 /// Open connections, of which each serves one mail at a time.
@@ -55,6 +46,8 @@ pub(super) struct Connections {
     login: Option<Credentials>,
     hello: ClientId,
     keep: usize,
+    /// One mail, connecting included.
+    send_within: Duration,
     /// Of each address of the host: one that is not reached leaves time for the next.
     connect_within: Duration,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
@@ -79,6 +72,7 @@ impl Connections {
             tls,
             login: login(&options.url),
             hello: ClientId::Domain(options.from.email.domain().to_owned()),
+            send_within: options.timeout,
             connect_within: options.timeout / 4,
             keep: options.concurrency,
             idle: Mutex::default(),
@@ -87,32 +81,43 @@ impl Connections {
 
     /// Hands a mail over.
     pub(super) async fn send(&self, mail: &Message) -> Result<Response, SendError> {
-        let mut connection = match self.reuse() {
-            Some(mut connection) => {
-                // It may have been closed meanwhile.
-                if connection.test_connected().await { connection } else { self.connect().await.map_err(SendError::Connecting)? }
-            }
-            None => self.connect().await.map_err(SendError::Connecting)?,
-        };
-        let answer = connection.send(mail.envelope(), &mail.formatted()).await.map_err(SendError::Sending)?;
-        self.put_back(connection);
-        Ok(answer)
+        let deadline = Instant::now() + self.send_within;
+        let mut connection = timeout_at(deadline, self.connection()).await.map_err(|_| SendError::Late)??;
+        let handed = timeout_at(deadline, hand_over(&mut connection, mail)).await.map_err(|_| SendError::Late)?;
+        match &handed {
+            Ok(_) => self.put_back(connection),
+            // As RFC 5321, section 4.1.1.10, wants it; what the server makes of it changes nothing.
+            Err(error) if error.is_answer() => drop(timeout(GOODBYE, connection.quit()).await),
+            Err(_) => {}
+        }
+        handed
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
+    async fn connection(&self) -> Result<AsyncSmtpConnection, SendError> {
+        if let Some(mut connection) = self.reuse()
+            // It may have been closed meanwhile.
+            && connection.test_connected().await
+        {
+            return Ok(connection);
+        }
+        self.connect().await
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
         let wrapped = self.tls.clone().filter(|_| self.encryption == Encryption::Wrapped);
         let server = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(server, Some(self.connect_within), &self.hello, wrapped, None).await?;
+        let connecting = AsyncSmtpConnection::connect_tokio1(server, Some(self.connect_within), &self.hello, wrapped, None);
+        let mut connection = connecting.await.map_err(SendError::Connecting)?;
         let starts_tls = match self.encryption {
             Encryption::Required => true,
             Encryption::Offered => connection.can_starttls(),
             Encryption::None | Encryption::Wrapped => false,
         };
         if let Some(tls) = self.tls.clone().filter(|_| starts_tls) {
-            connection.starttls(tls, &self.hello).await?;
+            connection.starttls(tls, &self.hello).await.map_err(SendError::Encrypting)?;
         }
         if let Some(login) = &self.login {
-            connection.auth(DEFAULT_MECHANISMS, login).await?;
+            connection.auth(DEFAULT_MECHANISMS, login).await.map_err(SendError::Connecting)?;
         }
         Ok(connection)
     }
@@ -129,6 +134,25 @@ impl Connections {
             idle.push((connection, Instant::now()));
         }
     }
+}
+
+/// One step after the other: lettre's own way does not say which was refused, and waits for an answer to its goodbye first.
+async fn hand_over(connection: &mut AsyncSmtpConnection, mail: &Message) -> Result<Response, SendError> {
+    let (envelope, content) = (mail.envelope(), mail.formatted());
+    let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+    let mut parameters = Vec::new();
+    if !envelope.from().into_iter().chain(envelope.to()).all(is_ascii) {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            return Err(SendError::Address);
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    connection.command(Mail::new(envelope.from().cloned(), parameters)).await.map_err(SendError::Sender)?;
+    for recipient in envelope.to() {
+        connection.command(Rcpt::new(recipient.clone(), Vec::new())).await.map_err(SendError::Mail)?;
+    }
+    connection.command(Data).await.map_err(SendError::Mail)?;
+    connection.message(&content).await.map_err(SendError::Mail)
 }
 
 fn login(url: &Url) -> Option<Credentials> {

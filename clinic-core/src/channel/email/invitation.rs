@@ -49,7 +49,8 @@ pub(super) fn invitation(notice: &Notice, method: Method, from: &Address, to: &A
         Method::Request => (0, EventStatus::Confirmed),
         Method::Cancel => (1, EventStatus::Cancelled),
     };
-    let event = Event::with_uid(&format!("{}@{}", notice.booking, from.domain()))
+    // A bare UUID, as RFC 7986, section 5.3, wants it: another sender strikes out what this one invited to.
+    let event = Event::with_uid(&notice.booking.to_string())
         .timestamp(notice.event.at)
         .starts(appointment.slot.start())
         .ends(appointment.slot.end())

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::foreign;
 use crate::{
     booking::{Appointment, Language},
     notification::{EventKind, Notice, Text},
@@ -22,7 +23,7 @@ pub(super) struct Letter {
     pub(super) subject: String,
     greeting: String,
     body: String,
-    /// Of the event: green, red, grey or blue.
+    /// Of the event: green, red, grey or blue. Words have none of their own: in dark mail programs it would be too dark to read.
     colour: &'static str,
     facts: Vec<(&'static str, String)>,
     footer: &'static str,
@@ -40,7 +41,7 @@ impl Letter {
             (words.length, format!("{} min", appointment.slot.minutes())),
         ];
         if let Some(doctor) = &appointment.doctor_id {
-            facts.push((words.doctor, doctor.clone()));
+            facts.push((words.doctor, foreign::plain(doctor)));
         }
         facts.push((words.reference, notice.booking.to_string()));
         let colour = match notice.event.kind {
@@ -62,7 +63,8 @@ impl Letter {
 }
 
 fn greeting(appointment: &Appointment) -> String {
-    match (appointment.language, &appointment.patient_name) {
+    let name = appointment.patient_name.as_deref().map(foreign::plain).filter(|name| !name.is_empty());
+    match (appointment.language, name) {
         (Language::Spanish, Some(name)) => format!("Hola, {name}:"),
         (Language::Spanish, None) => "Hola:".into(),
         (Language::English, Some(name)) => format!("Hello {name},"),

@@ -39,7 +39,9 @@ pub(super) fn compose(notice: &Notice, from: &Mailbox) -> Result<Message, Channe
         .to(Mailbox::new(None, to))
         .subject(letter.subject)
         .date(notice.event.at.into())
-        .message_id(Some(format!("<{}@{}>", notice.id, from.email.domain())))
+        // RFC 5322, section 3.6.4, wants a right side, and no sender's: the id stays when the sender changes. This one is nobody's
+        // (RFC 2606), so nobody else gives ids under it.
+        .message_id(Some(format!("<{}@clinic.invalid>", notice.id)))
         // So that no absence note answers it (RFC 3834).
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
         .multipart(whole)

@@ -1,6 +1,8 @@
 //! E-mail: text, HTML and an invitation, by a mail server (RFC 5321).
 
 mod connections;
+mod failure;
+mod foreign;
 mod invitation;
 mod letter;
 mod message;
@@ -10,9 +12,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::{message::Mailbox, transport::smtp::response::Response};
-use tokio::time;
 
-use self::connections::{Connections, SendError};
+use self::connections::Connections;
 pub use self::options::{EmailError, EmailOptions};
 use crate::{
     notification::Notice,
@@ -22,12 +23,17 @@ use crate::{
 
 /// How long a connection is kept for the next mail.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long a server that refused a mail has to answer the goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Tells patients by e-mail, in their language and the clinic's time zone, with an invitation for their calendar. Whoever has no
 /// e-mail address is skipped (`no_contact`).
 ///
-/// What the server defers (4xx), a broken or refused connection, TLS and logging in that fail may pass: they are the server's or the
-/// operator's to mend. What it refuses for good (5xx), and an address that is none (`bad_address`), go to the dead-letter desk.
+/// What the server defers (4xx), a broken or refused connection, TLS and logging in that fail, and a sender that it does not accept
+/// may pass: they are the server's or the operator's to mend. A recipient or a mail that it refuses for good (5xx), and an address
+/// that is none (`bad_address`), go to the dead-letter desk.
+///
+/// A server's certificate is held against the system's authorities, or those in the file that `SSL_CERT_FILE` names.
 #[derive(Debug)]
 pub struct EmailChannel {
     connections: Connections,
@@ -56,9 +62,7 @@ impl Channel for EmailChannel {
 
     async fn send(&self, notice: &Notice) -> Result<Receipt, ChannelError> {
         let mail = message::compose(notice, &self.from)?;
-        let sending = time::timeout(self.options.timeout, self.connections.send(&mail)).await;
-        let late = |error: time::error::Elapsed| ChannelError::Transient { code: "smtp_timeout", retry_after: None, source: error.into() };
-        let answer = sending.map_err(late)?.map_err(failure)?;
+        let answer = self.connections.send(&mail).await?;
         Ok(queue_id(&answer).map_or_else(Receipt::none, Receipt::with_reference))
     }
 
@@ -66,35 +70,14 @@ impl Channel for EmailChannel {
         self.options.concurrency
     }
 
-    /// A second longer than one mail may take, so that it is this channel that says what was late.
+    /// Longer than one mail and the goodbye may take, so that it is this channel that says what was late.
     fn timeout(&self) -> Duration {
-        self.options.timeout.saturating_add(Duration::from_secs(1))
+        self.options.timeout.saturating_add(2 * GOODBYE)
     }
 
     fn retry(&self) -> RetryPolicy {
         self.options.retry
     }
-}
-
-fn failure(error: SendError) -> ChannelError {
-    let (error, connecting) = match error {
-        SendError::Connecting(error) => (error, true),
-        SendError::Sending(error) => (error, false),
-    };
-    let status: Option<u16> = error.status().map(Into::into);
-    let (may_pass, code) = match status {
-        // Logging in: RFC 4954, section 6.
-        Some(432 | 454 | 530 | 534 | 535 | 538) => (true, "smtp_login"),
-        Some(400..=499) => (true, "smtp_deferred"),
-        Some(_) => (connecting, "smtp_refused"),
-        None if error.is_timeout() => (true, "smtp_timeout"),
-        None if error.is_tls() => (true, "smtp_tls"),
-        // Such as a server without STARTTLS.
-        None if error.is_client() => (true, "smtp_unsupported"),
-        None => (true, "smtp_unreachable"),
-    };
-    let source = error.into();
-    if may_pass { ChannelError::Transient { code, retry_after: None, source } } else { ChannelError::Permanent { code, source } }
 }
 
 /// Under which id the server keeps the mail, where it says so as most do; nothing else of its answer is kept.

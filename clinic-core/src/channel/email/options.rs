@@ -29,6 +29,9 @@ pub enum EmailError {
     /// Not a URL of a mail server.
     #[error("the mail server must be written smtps://USER:PASSWORD@HOST, or smtp://USER:PASSWORD@HOST:PORT?tls=required")]
     Url,
+    /// Half a login.
+    #[error("the mail server's login is both a user and a password, smtps://USER:PASSWORD@HOST, or neither")]
+    Login,
     /// Not a sender.
     #[error("the sender must be an address such as citas@example.org, or Clinic <citas@example.org>")]
     From,
@@ -42,7 +45,7 @@ impl EmailOptions {
     /// `smtp://` alone no TLS at all, which is for this machine and networks that nobody else can read.
     ///
     /// # Errors
-    /// [`EmailError::Url`], [`EmailError::From`].
+    /// [`EmailError::Url`], [`EmailError::Login`], [`EmailError::From`].
     pub fn new(url: &str, from: &str) -> Result<Self, EmailError> {
         let url: Url = url.trim().parse().map_err(|_| EmailError::Url)?;
         let is_known = |(name, value): (_, std::borrow::Cow<'_, str>)| name == "tls" && matches!(&*value, "required" | "opportunistic");
@@ -53,6 +56,9 @@ impl EmailOptions {
         };
         if !is_mail || url.host_str().is_none_or(str::is_empty) || !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(EmailError::Url);
+        }
+        if url.username().is_empty() != url.password().is_none_or(str::is_empty) {
+            return Err(EmailError::Login);
         }
         let from = from.parse().map_err(|_| EmailError::From)?;
         Ok(Self { url, from, timeout: Duration::from_secs(30), concurrency: 8, retry: NOTICE_RETRY })
@@ -108,6 +114,14 @@ mod tests {
         }
         let options = EmailOptions::new("smtps://u:hunter2@mail", FROM).unwrap();
         assert!(!format!("{options:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn half_a_login_is_refused() {
+        for url in ["smtps://u@mail", "smtps://u:@mail", "smtp://:hunter2@mail?tls=required"] {
+            let error = EmailOptions::new(url, FROM).unwrap_err();
+            assert!(matches!(error, EmailError::Login) && !error.to_string().contains("hunter2"), "{url}: {error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 use crate::{id::BookingId, timeline::Entry};
 
+/// The most entries of one booking that come at once, so that a client who does not read costs no more, however long the timeline.
+pub const PROGRESS_PAGE: usize = 100;
+
 /// How far somebody has followed a booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,9 +27,9 @@ impl Followed {
 pub struct Progress {
     /// The booking.
     pub booking: BookingId,
-    /// The timeline's further entries, oldest first.
+    /// The timeline's further entries, oldest first, [`PROGRESS_PAGE`] at most.
     pub entries: Vec<Entry>,
-    /// Whether the booking is decided and each notice of it, on every channel, was tried once or settled.
+    /// Whether these are all, the booking is decided, and each notice of it, on every channel, was tried once or settled.
     pub told: bool,
 }
 

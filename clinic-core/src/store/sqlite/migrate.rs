@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::OpenError;
 
 /// One file a version, from 1.
-const VERSIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema2.sql"), include_str!("schema3.sql")];
+pub(super) const VERSIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema2.sql"), include_str!("schema3.sql")];
 
 /// Brings the file to the newest version. Several processes may do so at once: each looks again under the write lock.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

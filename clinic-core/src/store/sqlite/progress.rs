@@ -9,7 +9,7 @@ use super::{
 use crate::{
     booking::Status,
     id::BookingId,
-    ports::{Followed, Progress},
+    ports::{Followed, PROGRESS_PAGE, Progress},
 };
 
 pub(super) fn progress(connection: &Connection, followed: &[Followed]) -> rusqlite::Result<Vec<Progress>> {
@@ -23,8 +23,11 @@ fn of_one(connection: &Connection, Followed { booking, after }: Followed) -> rus
         .query_row([booking], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((status, accepted)) = found else { return Ok(None) };
-    let entries = entries_after(connection, booking, accepted, after)?;
-    let told = status != Status::Pending && is_told(connection, booking)?;
+    // One more than is given says whether these are all.
+    let mut entries = entries_after(connection, booking, accepted, after, PROGRESS_PAGE + 1)?;
+    let are_all = entries.len() <= PROGRESS_PAGE;
+    entries.truncate(PROGRESS_PAGE);
+    let told = are_all && status != Status::Pending && is_told(connection, booking)?;
     Ok(Some(Progress::new(booking, entries, told)))
 }
 

@@ -66,19 +66,27 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
 pub(super) fn timeline(connection: &Connection, id: BookingId) -> rusqlite::Result<Option<Vec<Entry>>> {
     let accepted: Option<Millis> =
         connection.prepare_cached("SELECT created_at FROM booking WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
-    accepted.map(|accepted| entries_after(connection, id, accepted, 0)).transpose()
+    accepted.map(|accepted| entries_after(connection, id, accepted, 0, usize::MAX)).transpose()
 }
 
-/// The entries of a booking's timeline that come after a place in it.
-pub(super) fn entries_after(connection: &Connection, id: BookingId, accepted: Millis, after: u32) -> rusqlite::Result<Vec<Entry>> {
+/// The entries of a booking's timeline that come after a place in it, as many as `most`.
+pub(super) fn entries_after(
+    connection: &Connection,
+    id: BookingId,
+    accepted: Millis,
+    after: u32,
+    most: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
     let mut entries = Vec::new();
     if after == 0 {
         entries.push(Entry::new(1, accepted.time(), EntryKind::Accepted));
     }
     let mut written = connection.prepare_cached(
-        "SELECT seq, at, kind, attempt, worker, code, next_try, channel, notice FROM timeline WHERE booking = ?1 AND seq > ?2",
+        "SELECT seq, at, kind, attempt, worker, code, next_try, channel, notice FROM timeline WHERE booking = ?1 AND seq > ?2 \
+         ORDER BY seq LIMIT ?3",
     )?;
-    let mut rows = written.query(params![id, after])?;
+    let mut rows = written.query(params![id, after, limit])?;
     while let Some(row) = rows.next()? {
         entries.push(Entry {
             attempt: row.get(3)?,
@@ -90,9 +98,11 @@ pub(super) fn entries_after(connection: &Connection, id: BookingId, accepted: Mi
             ..Entry::new(row.get(0)?, row.get::<_, Millis>(1)?.time(), row.get(2)?)
         });
     }
-    let mut settled = connection
-        .prepare_cached("SELECT seq, settled_at, state, tries, code, channel, id, receipt FROM notice WHERE booking = ?1 AND seq > ?2")?;
-    let mut rows = settled.query(params![id, after])?;
+    let mut settled = connection.prepare_cached(
+        "SELECT seq, settled_at, state, tries, code, channel, id, receipt FROM notice WHERE booking = ?1 AND seq > ?2 \
+         ORDER BY seq LIMIT ?3",
+    )?;
+    let mut rows = settled.query(params![id, after, limit])?;
     while let Some(row) = rows.next()? {
         let kind = match row.get(2)? {
             NoticeState::Sent => EntryKind::NoticeSent,
@@ -109,6 +119,7 @@ pub(super) fn entries_after(connection: &Connection, id: BookingId, accepted: Mi
         });
     }
     entries.sort_unstable_by_key(|entry| entry.seq);
+    entries.truncate(most);
     Ok(entries)
 }
 

@@ -1,3 +1,6 @@
+mod followed;
+mod migrated;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};

@@ -2,7 +2,7 @@ use super::{checks, practice::*};
 use crate::{
     id::BookingId,
     notification::EventKind,
-    ports::{Followed, NoticeEnding},
+    ports::{Followed, NoticeEnding, PROGRESS_PAGE},
 };
 
 checks! {
@@ -10,6 +10,7 @@ checks! {
     all_is_told_once_each_notice_was_tried,
     a_later_event_is_to_be_told_as_well,
     bookings_that_are_not_there_are_left_out,
+    a_long_timeline_comes_in_pieces,
 }
 
 async fn progress_is_the_timeline_after_an_entry(p: &Practice) {
@@ -63,4 +64,23 @@ async fn bookings_that_are_not_there_are_left_out(p: &Practice) {
     let seen: Vec<_> = progress.iter().map(|progress| (progress.booking, progress.entries.len(), progress.told)).collect();
     assert_eq!(seen, [(one, 1, false), (other, 0, false)], "one answer each, in the order of the questions");
     assert!(p.store.progress(&[]).await.is_ok_and(|progress| progress.is_empty()), "no question, no answer");
+}
+
+async fn a_long_timeline_comes_in_pieces(p: &Practice) {
+    let (booking, told) = p.confirmed(0).await;
+    for _ in 0..PROGRESS_PAGE {
+        let notice = p.notice(told).await;
+        p.settled(&notice, NoticeEnding::Retry("busy", MILLI)).await;
+        p.advance(MILLI);
+    }
+    let notice = p.notice(told).await;
+    p.settled(&notice, NoticeEnding::Sent(None)).await;
+    let (mut read, timeline) = (Vec::new(), p.timeline(booking).await);
+    while read.len() < timeline.len() {
+        let progress = p.progress(booking, read.last().map_or(0, |entry: &crate::timeline::Entry| entry.seq)).await;
+        assert!((1..=PROGRESS_PAGE).contains(&progress.entries.len()), "{} entries in a piece", progress.entries.len());
+        read.extend(progress.entries);
+        assert_eq!(progress.told, read.len() == timeline.len(), "all is told with the last piece, and not before");
+    }
+    assert_eq!(read, timeline);
 }

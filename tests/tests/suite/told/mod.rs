@@ -1,6 +1,7 @@
 //! Told for real, by mail: a server that refuses, is down or never answers, and an independent reader of what it took.
 
 mod cancelled;
+mod encrypted;
 mod invitation;
 pub(crate) mod unanswering;
 

@@ -65,6 +65,8 @@ type Kept = (Booking, Option<IdempotencyKey>);
 pub(crate) struct Scripted {
     mood: Mutex<Mood>,
     kept: Mutex<Vec<Kept>>,
+    /// Whether it failed at the commit of a webhook once.
+    doubted: AtomicBool,
 }
 
 impl Scripted {
@@ -217,6 +219,7 @@ impl Store for Scripted {
 
     async fn add_endpoint(&self, new: &NewEndpoint) -> Result<Registration, StoreError> {
         match self.check()? {
+            Mood::Doubtful if !self.doubted.swap(true, Ordering::SeqCst) => Err(StoreError::Unknown("disk I/O error".into())),
             Mood::WebhookThere => Ok(Registration::Exists(endpoint().id)),
             Mood::ManyWebhooks => Ok(Registration::TooMany),
             _ => Ok(Registration::Done(Endpoint::new(new.id, new.url.clone(), new.secret, chrono::DateTime::UNIX_EPOCH))),

@@ -30,6 +30,15 @@ async fn an_endpoint_is_registered_and_its_secret_shown_once() {
 }
 
 #[tokio::test]
+async fn an_endpoint_in_doubt_is_asked_for_again_and_answered_as_made() {
+    let desk = Desk::open();
+    desk.store.be(Mood::Doubtful);
+    assert_eq!(desk.register(json!({ "url": "https://hooks.example.org/clinic" })).await.status, 201);
+    desk.store.be(Mood::Unknown);
+    assert_eq!(desk.register(json!({ "url": "https://hooks.example.org/clinic" })).await.code(), "outcome_unknown");
+}
+
+#[tokio::test]
 async fn what_cannot_be_posted_to_names_the_url() {
     let desk = Desk::open();
     for body in [json!({}), json!({ "url": 7 }), json!({ "url": "ftp://example.org" }), json!({ "url": "https://10.0.0.1/" })] {

@@ -1,18 +1,22 @@
 use chrono::{DateTime, Utc};
-use clinic_core::{api::BookingPage, booking::Status};
+use clinic_core::{
+    api::{BookingPage, BookingView},
+    booking::Status,
+};
 use reqwest::Method;
 
 use crate::{
     call::{Call, rfc3339},
     client::Client,
     error::Error,
+    pages::Items,
 };
 
 /// A list of bookings, about to be asked for. Filters add up; the order is (`datetime`, `id`).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked before send()"]
-pub struct ListBookings<'a> {
-    client: &'a Client,
+pub struct ListBookings {
+    client: Client,
     doctor: Option<String>,
     patient: Option<String>,
     status: Option<Status>,
@@ -22,8 +26,8 @@ pub struct ListBookings<'a> {
     cursor: Option<String>,
 }
 
-impl<'a> ListBookings<'a> {
-    pub(crate) const fn new(client: &'a Client) -> Self {
+impl ListBookings {
+    pub(crate) const fn new(client: Client) -> Self {
         Self { client, doctor: None, patient: None, status: None, from: None, to: None, limit: None, cursor: None }
     }
 
@@ -83,6 +87,16 @@ impl<'a> ListBookings<'a> {
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("cursor", self.cursor),
         ];
-        Call::new(self.client, Method::GET, &["bookings"]).query_given(parameters).send().await
+        Call::new(&self.client, "bookings", Method::GET, &["bookings"]).query_given(parameters).send().await
+    }
+
+    /// All bookings of the list, a page asked for whenever the last one is used up.
+    #[must_use]
+    pub fn stream(self) -> Items<BookingView> {
+        let cursor = self.cursor.clone();
+        Items::new(cursor, move |cursor| {
+            let list = Self { cursor, ..self.clone() };
+            async move { list.send().await.map(|page| (page.items, page.next_cursor)) }
+        })
     }
 }

@@ -1,9 +1,21 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use reqwest::{Url, header::HeaderValue};
+use reqwest::{
+    Certificate, Url,
+    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue},
+};
 use thiserror::Error;
 
-use crate::client::{Client, Inner};
+use crate::{
+    budget::Budget,
+    client::{Client, Inner},
+    error::Source,
+    retry::RetryPolicy,
+    trace::TraceContext,
+};
+
+/// Where a clinic is unless something is said.
+const URL: &str = "http://127.0.0.1:8080";
 
 /// Builds a [`Client`].
 #[derive(Clone)]
@@ -13,8 +25,13 @@ pub struct Builder {
     token: Option<String>,
     timeout: Duration,
     connect_timeout: Duration,
+    call_timeout: Option<Duration>,
     user_agent: String,
-    tries: u32,
+    retry: RetryPolicy,
+    roots: Vec<Vec<u8>>,
+    idle: usize,
+    idle_timeout: Duration,
+    trace_context: Option<TraceContext>,
 }
 
 /// Why no client was built.
@@ -22,8 +39,8 @@ pub struct Builder {
 #[non_exhaustive]
 pub enum BuildError {
     /// The URL is none.
-    #[error("the clinic's URL must look like http://127.0.0.1:8080")]
-    Url(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the clinic's URL must look like {URL}")]
+    Url(#[source] Source),
     /// The URL is of a kind that this client does not speak.
     #[error("the clinic's URL must begin with http:// or https://")]
     Scheme,
@@ -36,9 +53,12 @@ pub enum BuildError {
     /// The user agent cannot be sent.
     #[error("the user agent must be visible ASCII characters")]
     UserAgent,
+    /// A root certificate cannot be read.
+    #[error("a root certificate must be PEM, with at least one CERTIFICATE")]
+    Root,
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up")]
-    Setup(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Setup(#[source] Source),
 }
 
 impl Builder {
@@ -48,9 +68,20 @@ impl Builder {
             token: None,
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
+            call_timeout: None,
             user_agent: concat!("clinic-client/", env!("CARGO_PKG_VERSION")).into(),
-            tries: 3,
+            retry: RetryPolicy::default(),
+            roots: Vec::new(),
+            idle: usize::MAX,
+            idle_timeout: Duration::from_secs(25),
+            trace_context: None,
         }
+    }
+
+    pub(crate) fn from_env() -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let builder = Self::new(variable("CLINIC_URL").as_deref().unwrap_or(URL));
+        Self { token: variable("CLINIC_TOKEN"), ..builder }
     }
 
     /// The API key that opens the clinic, sent as `Authorization: Bearer`.
@@ -71,15 +102,43 @@ impl Builder {
         self
     }
 
+    /// How long a whole call may take, tries and pauses together; no bound of its own unless set. A call that would have to pause
+    /// beyond it gives up at once.
+    pub const fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = Some(timeout);
+        self
+    }
+
     /// What the client calls itself.
     pub fn user_agent(mut self, user_agent: &str) -> Self {
         self.user_agent = user_agent.into();
         self
     }
 
-    /// How often a call is tried, 3 times unless set; 1 tries it once, and 0 means 1.
-    pub const fn tries(mut self, tries: u32) -> Self {
-        self.tries = if tries == 0 { 1 } else { tries };
+    /// How calls are tried again.
+    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// One more certificate authority to trust, or several: PEM. The system's are trusted anyway.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(pem.into());
+        self
+    }
+
+    /// How many idle connections are kept, as many as there were unless set, and for how long, 25 s unless set: shorter than the 30 s
+    /// after which a clinic ends them.
+    pub const fn pool(mut self, idle: usize, idle_timeout: Duration) -> Self {
+        self.idle = idle;
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// What gives the `traceparent` (W3C Trace Context) of the span that a call is made in. Without it, or where it gives none, each
+    /// call gets a trace of its own.
+    pub fn trace_context(mut self, current: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.trace_context = Some(Arc::new(current));
         self
     }
 
@@ -95,26 +154,51 @@ impl Builder {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(BuildError::Credentials);
         }
-        let authorization = self.token.map(|token| bearer(&token)).transpose()?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(token) = &self.token {
+            headers.insert(AUTHORIZATION, bearer(token)?);
+        }
+        Ok(Client::new(Inner {
+            http: self.http()?,
+            url,
+            headers,
+            timeout: self.timeout,
+            call_timeout: self.call_timeout,
+            retry: self.retry,
+            budget: Budget::new(self.retry.budget),
+            trace_context: self.trace_context,
+        }))
+    }
+
+    fn http(&self) -> Result<reqwest::Client, BuildError> {
         let user_agent = HeaderValue::from_str(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
+        let mut roots = Vec::new();
+        for pem in &self.roots {
+            let found = Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty());
+            roots.extend(found.ok_or(BuildError::Root)?);
+        }
         // One provider of cryptography in the whole program. One that is installed already serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(user_agent)
             .connect_timeout(self.connect_timeout)
+            .pool_max_idle_per_host(self.idle)
+            .pool_idle_timeout(self.idle_timeout)
             .redirect(reqwest::redirect::Policy::none())
             // One place tries again, and it counts.
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|error| BuildError::Setup(Box::new(error)))?;
-        Ok(Client::new(Inner { http, url, authorization, timeout: self.timeout, tries: self.tries }))
+            .retry(reqwest::retry::never());
+        if !roots.is_empty() {
+            http = http.tls_certs_merge(roots);
+        }
+        http.build().map_err(|error| BuildError::Setup(Box::new(error)))
     }
 }
 
 impl std::fmt::Debug for Builder {
     /// Shows neither the token nor the URL, which may hold one.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("timeout", &self.timeout).field("tries", &self.tries).finish_non_exhaustive()
+        f.debug_struct("Builder").field("timeout", &self.timeout).field("retry", &self.retry).finish_non_exhaustive()
     }
 }
 
@@ -139,12 +223,16 @@ mod tests {
         assert!(matches!(Builder::new("http://a:b@clinic.example").build(), Err(BuildError::Credentials)));
         assert!(matches!(Builder::new("http://clinic.example").token("a\nb").build(), Err(BuildError::Token)));
         assert!(matches!(Builder::new("http://clinic.example").user_agent("a\nb").build(), Err(BuildError::UserAgent)));
+        for pem in ["", "nonsense", "-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n"] {
+            assert!(matches!(Builder::new("https://clinic.example").root_certificate(pem).build(), Err(BuildError::Root)), "{pem}");
+        }
     }
 
     #[test]
     fn debug_never_shows_the_token() {
         let builder = Builder::new("http://clinic.example").token("hush");
         let client = builder.clone().build().unwrap();
-        assert!(!format!("{builder:?} {client:?}").contains("hush"));
+        let shown = format!("{builder:?} {client:?} {:?} {:?}", client.bookings(), client.bookings().list());
+        assert!(!shown.contains("hush"), "{shown}");
     }
 }

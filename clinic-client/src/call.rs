@@ -2,39 +2,57 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::{
-    Method, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    Method, Response, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+use tracing::{Instrument, Span, field::Empty};
 
-use crate::{client::Client, error::Error, pause};
+use crate::{
+    client::Client,
+    error::{Error, ErrorKind},
+    key::Key,
+    retry,
+    trace::Trace,
+};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-pub(crate) struct Call<'a> {
-    client: &'a Client,
+pub(crate) struct Call {
+    client: Client,
+    /// Its name in the OpenAPI document.
+    operation: &'static str,
     method: Method,
     url: Url,
     headers: HeaderMap,
-    body: Option<Vec<u8>>,
+    body: Bytes,
+    /// A status that answers the call, though it is none of success.
+    answered_by: Option<u16>,
     timeout: Duration,
     tries: u32,
 }
 
-impl<'a> Call<'a> {
-    /// A call of the route made of these segments.
-    pub(crate) fn new(client: &'a Client, method: Method, route: &[&str]) -> Self {
+/// A try that failed.
+struct Failure {
+    kind: ErrorKind,
+    request_id: String,
+    /// How long the server wants to be left alone.
+    asked: Option<Duration>,
+}
+
+impl Call {
+    /// A call of an operation, whose route is made of these segments.
+    pub(crate) fn new(client: &Client, operation: &'static str, method: Method, route: &[&str]) -> Self {
         let mut url = client.inner.url.clone();
         url.path_segments_mut().expect("the builder takes http and https URLs only, which have a path").pop_if_empty().extend(route);
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(authorization) = &client.inner.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        Self { client, method, url, headers, body: None, timeout: client.inner.timeout, tries: client.inner.tries }
+        let (headers, timeout, tries) = (client.inner.headers.clone(), client.inner.timeout, client.inner.retry.tries);
+        Self { client: client.clone(), operation, method, url, headers, body: Bytes::new(), answered_by: None, timeout, tries }
     }
 
     /// Adds a query parameter.
@@ -51,12 +69,21 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Sets the body, and the key that makes sending it twice safe.
-    pub(crate) fn keyed_body(mut self, body: &impl Serialize, key: HeaderValue) -> Self {
-        self.body = Some(serde_json::to_vec(body).expect("bodies of the contract always serialise"));
-        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.headers.insert(IDEMPOTENCY_KEY, key);
+    /// Sets a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
         self
+    }
+
+    /// Sets the key that makes sending it twice safe.
+    pub(crate) fn key(self, key: &Key) -> Self {
+        self.header(IDEMPOTENCY_KEY, key.header())
+    }
+
+    /// Sets the body.
+    pub(crate) fn body(mut self, body: &impl Serialize) -> Self {
+        self.body = serde_json::to_vec(body).expect("bodies of the contract always serialise").into();
+        self.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
     }
 
     /// Allows the server this much more than the usual time.
@@ -71,39 +98,120 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Sends it, up to the client's number of tries.
-    pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let mut failed = 0;
-        loop {
-            let (error, asked) = match self.attempt().await {
-                Ok(body) => return serde_json::from_slice(&body).map_err(|error| Error::Decode(Box::new(error))),
-                Err(failure) => failure,
-            };
-            failed += 1;
-            if failed >= self.tries || !error.is_retryable() {
-                return Err(error);
-            }
-            sleep(pause::after(failed, asked, rand::random())).await;
-        }
+    /// Takes this status for an answer, too.
+    pub(crate) const fn answered_by(mut self, status: u16) -> Self {
+        self.answered_by = Some(status);
+        self
     }
 
-    /// One try: the body of a good answer, or the error and how long the server wants to be left alone.
-    async fn attempt(&self) -> Result<Vec<u8>, (Error, Option<Duration>)> {
-        let broken = |error| (Error::connection(error), None);
-        let mut request = self.client.inner.http.request(self.method.clone(), self.url.clone());
-        if let Some(body) = &self.body {
-            request = request.body(body.clone());
+    /// Sends it, up to the client's number of tries, and reads the answer.
+    pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, Error> {
+        self.tried(|body| serde_json::from_slice(body).map_err(|error| ErrorKind::Decode(Box::new(error)))).await
+    }
+
+    /// The same, of an answer that is text.
+    pub(crate) async fn text(self) -> Result<String, Error> {
+        self.tried(|body| String::from_utf8(body.to_vec()).map_err(|error| ErrorKind::Decode(Box::new(error)))).await
+    }
+
+    async fn tried<T>(self, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Error> {
+        let trace = Trace::new(self.client.inner.trace_context.as_ref());
+        let span = tracing::debug_span!(
+            "clinic_call",
+            operation = self.operation,
+            traceparent = trace.parent,
+            request_id = Empty,
+            attempts = Empty,
+            error = Empty
+        );
+        self.tries_within(&trace, read).instrument(span).await
+    }
+
+    async fn tries_within<T>(&self, trace: &Trace, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Error> {
+        let inner = &self.client.inner;
+        let until = inner.call_timeout.and_then(|all| Instant::now().checked_add(all));
+        let left = || until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        let span = Span::current();
+        for attempt in 1.. {
+            let failure = match self.attempt(trace, attempt, left(), &read).await {
+                Ok(answer) => {
+                    inner.budget.answered(attempt - 1);
+                    span.record("attempts", attempt);
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
+            let pause = inner.retry.pause(attempt, failure.asked, rand::random());
+            let may_again = attempt < self.tries && failure.kind.is_retryable() && pause < left() && inner.budget.take();
+            if !may_again {
+                span.record("attempts", attempt).record("request_id", &failure.request_id).record("error", failure.kind.code());
+                return Err(Error { kind: failure.kind, attempts: attempt, request_id: Some(failure.request_id) });
+            }
+            tracing::debug!(attempt, error = failure.kind.code(), pause_ms = pause.as_millis(), "trying again");
+            sleep(pause).await;
         }
-        let answer = request.headers(self.headers.clone()).timeout(self.timeout).send().await.map_err(broken)?;
-        let status = answer.status();
-        let asked =
-            answer.headers().get(RETRY_AFTER).and_then(|header| header.to_str().ok()).and_then(|header| pause::asked(header, Utc::now()));
-        let body = answer.bytes().await.map_err(broken)?;
-        if status.is_success() { Ok(body.into()) } else { Err((Error::answer(status.as_u16(), &body), asked)) }
+        unreachable!("the last try returns")
+    }
+
+    /// One try: what is read of its answer.
+    async fn attempt<T>(
+        &self,
+        trace: &Trace,
+        attempt: u32,
+        left: Duration,
+        read: impl Fn(&[u8]) -> Result<T, ErrorKind>,
+    ) -> Result<T, Failure> {
+        let (mut request_id, mut asked) = (trace.request_id(attempt), None);
+        let answered = async {
+            let request = self.request(trace, &request_id).timeout(self.timeout.min(left));
+            let answer = request.send().await.map_err(ErrorKind::connection)?;
+            if let Some(id) = text(answer.headers(), &REQUEST_ID) {
+                id.clone_into(&mut request_id);
+            }
+            asked = text(answer.headers(), &RETRY_AFTER).and_then(|header| retry::asked(header, Utc::now()));
+            let status = answer.status();
+            let body = answer.bytes().await.map_err(ErrorKind::connection)?;
+            if status.is_success() || self.answered_by == Some(status.as_u16()) {
+                read(&body)
+            } else {
+                Err(ErrorKind::answer(status.as_u16(), &body))
+            }
+        };
+        answered.await.map_err(|kind| Failure { kind, request_id, asked })
+    }
+
+    /// Opens an answer that comes bit by bit: sent once, its head awaited, its body left to be read.
+    pub(crate) async fn open(self) -> Result<Response, Error> {
+        let trace = Trace::new(self.client.inner.trace_context.as_ref());
+        let request_id = trace.request_id(1);
+        let opened = async {
+            let head = tokio::time::timeout(self.timeout, self.request(&trace, &request_id).send()).await;
+            let answer = head.map_err(|_| ErrorKind::Timeout)?.map_err(ErrorKind::connection)?;
+            if answer.status().is_success() {
+                return Ok(answer);
+            }
+            let status = answer.status().as_u16();
+            let body = tokio::time::timeout(self.timeout, answer.bytes()).await;
+            let body = body.map_err(|_| ErrorKind::Timeout)?.map_err(ErrorKind::connection)?;
+            Err(ErrorKind::answer(status, &body))
+        };
+        opened.await.map_err(|kind| Error { kind, attempts: 1, request_id: Some(request_id.clone()) })
+    }
+
+    fn request(&self, trace: &Trace, request_id: &str) -> reqwest::RequestBuilder {
+        let mut headers = self.headers.clone();
+        headers.insert(TRACEPARENT, trace.header());
+        headers.insert(REQUEST_ID, HeaderValue::from_str(request_id).expect("an id is hexadecimal digits and a hyphen"));
+        let request = self.client.inner.http.request(self.method.clone(), self.url.clone()).headers(headers);
+        if self.body.is_empty() { request } else { request.body(self.body.clone()) }
     }
 }
 
 /// A time as query parameters carry it.
 pub(crate) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }

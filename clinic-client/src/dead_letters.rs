@@ -1,8 +1,6 @@
-use std::collections::VecDeque;
-
 use chrono::{DateTime, Utc};
 use clinic_core::{
-    api::{DeadLetterPage, DeadLetterView, PoisonView, ReplayView},
+    api::{DeadLetterPage, DeadLetterView, ReplayView},
     dead_letter::DeadLetterKind,
 };
 use reqwest::Method;
@@ -11,23 +9,25 @@ use crate::{
     call::{Call, rfc3339},
     client::Client,
     error::Error,
+    key::Key,
+    pages::Items,
 };
 
 /// The dead-letter desk: letters listed, read, replayed.
-#[derive(Clone, Copy, Debug)]
-pub struct DeadLetters<'a> {
-    client: &'a Client,
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    client: Client,
 }
 
-impl<'a> DeadLetters<'a> {
-    pub(crate) const fn new(client: &'a Client) -> Self {
+impl DeadLetters {
+    pub(crate) const fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Lists letters, page by page.
-    pub const fn list(&self) -> ListDeadLetters<'a> {
+    /// Lists letters: one page, or all of them as a stream.
+    pub fn list(&self) -> ListDeadLetters {
         ListDeadLetters {
-            client: self.client,
+            client: self.client.clone(),
             code: None,
             kind: None,
             older_than: None,
@@ -43,25 +43,32 @@ impl<'a> DeadLetters<'a> {
     /// # Errors
     /// [`Error`]; `not_found` when there is none of that id.
     pub async fn get(&self, id: i64) -> Result<DeadLetterView, Error> {
-        Call::new(self.client, Method::GET, &["dead-letters", &id.to_string()]).send().await
+        Call::new(&self.client, "deadLetter", Method::GET, &["dead-letters", &id.to_string()]).send().await
     }
 
     /// Replays a letter, once: a repeat is refused with `already_replayed`, and so is a try that follows one whose answer was lost.
-    pub const fn replay(&self, id: i64) -> ReplayDeadLetter<'a> {
-        ReplayDeadLetter { client: self.client, id, dry_run: false }
+    pub fn replay(&self, id: i64) -> ReplayDeadLetter {
+        ReplayDeadLetter { client: self.client.clone(), id, key: None, dry_run: false }
     }
 }
 
 /// A replay, about to be asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "nothing is replayed before send()"]
-pub struct ReplayDeadLetter<'a> {
-    client: &'a Client,
+pub struct ReplayDeadLetter {
+    client: Client,
     id: i64,
+    key: Option<String>,
     dry_run: bool,
 }
 
-impl ReplayDeadLetter<'_> {
+impl ReplayDeadLetter {
+    /// The idempotency key, 1-255 visible ASCII characters; a new UUIDv7 unless set.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
     /// Only says what would come of it.
     pub const fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
@@ -73,7 +80,8 @@ impl ReplayDeadLetter<'_> {
     /// # Errors
     /// [`Error`]; `slot_taken`, `already_started`, `already_replayed`, `superseded` and the like when it cannot be.
     pub async fn send(self) -> Result<ReplayView, Error> {
-        let call = Call::new(self.client, Method::POST, &["dead-letters", &self.id.to_string(), "replay"]);
+        let key = Key::given(self.key.as_deref())?;
+        let call = Call::new(&self.client, "replay", Method::POST, &["dead-letters", &self.id.to_string(), "replay"]).key(&key);
         if self.dry_run { call.query("dry_run", "true") } else { call }.send().await
     }
 }
@@ -81,8 +89,8 @@ impl ReplayDeadLetter<'_> {
 /// A list of dead letters, about to be asked for. Filters add up; the oldest comes first.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked before send()"]
-pub struct ListDeadLetters<'a> {
-    client: &'a Client,
+pub struct ListDeadLetters {
+    client: Client,
     code: Option<String>,
     kind: Option<DeadLetterKind>,
     older_than: Option<DateTime<Utc>>,
@@ -92,7 +100,7 @@ pub struct ListDeadLetters<'a> {
     cursor: Option<String>,
 }
 
-impl<'a> ListDeadLetters<'a> {
+impl ListDeadLetters {
     /// With this code.
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
@@ -149,42 +157,16 @@ impl<'a> ListDeadLetters<'a> {
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("cursor", self.cursor),
         ];
-        Call::new(self.client, Method::GET, &["dead-letters"]).query_given(parameters).send().await
+        Call::new(&self.client, "deadLetters", Method::GET, &["dead-letters"]).query_given(parameters).send().await
     }
 
-    /// All letters, one by one, a page asked for whenever the last one is used up.
-    pub const fn stream(self) -> DeadLetterStream<'a> {
-        DeadLetterStream { next: Some(self), items: VecDeque::new(), poison: None }
-    }
-}
-
-/// The letters of a list, over all its pages.
-#[derive(Debug)]
-pub struct DeadLetterStream<'a> {
-    next: Option<ListDeadLetters<'a>>,
-    items: VecDeque<DeadLetterView>,
-    poison: Option<Vec<PoisonView>>,
-}
-
-impl DeadLetterStream<'_> {
-    /// The next letter; `None` at the end.
-    ///
-    /// # Errors
-    /// [`Error`]; asking again goes on where it failed.
-    pub async fn next(&mut self) -> Result<Option<DeadLetterView>, Error> {
-        while self.items.is_empty() {
-            let Some(list) = &self.next else { return Ok(None) };
-            let page = list.clone().send().await?;
-            self.next = page.next_cursor.and_then(|cursor| self.next.take().map(|list| list.cursor(cursor)));
-            self.items.extend(page.items);
-            self.poison = self.poison.take().or(page.poison);
-        }
-        Ok(self.items.pop_front())
-    }
-
-    /// The messages that nobody could understand, once the first letter was asked for; `None` where the broker could not be asked.
+    /// All letters of the list, a page asked for whenever the last one is used up.
     #[must_use]
-    pub fn poison(&self) -> Option<&[PoisonView]> {
-        self.poison.as_deref()
+    pub fn stream(self) -> Items<DeadLetterView> {
+        let cursor = self.cursor.clone();
+        Items::new(cursor, move |cursor| {
+            let list = Self { cursor, ..self.clone() };
+            async move { list.send().await.map(|page| (page.items, page.next_cursor)) }
+        })
     }
 }

@@ -1,10 +1,28 @@
+use std::fmt;
+
 use clinic_core::api::{BookingView, FieldError, Problem, ProblemCode};
 use thiserror::Error;
 
-/// Why a call failed. A booking that was rejected is no error: it is an answer.
+/// What lies behind an error.
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a call failed, after how many tries, and what it is called in the clinic's log. A booking that was rejected is no error: it
+/// is an answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Error {
+    /// What happened.
+    pub kind: ErrorKind,
+    /// How often the call was tried; 0 when nothing was sent.
+    pub attempts: u32,
+    /// The id of the last try's request, which the clinic's log has, too.
+    pub request_id: Option<String>,
+}
+
+/// What happened to a call.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum ErrorKind {
     /// Fields, query parameters or the idempotency key are wrong; nothing was done.
     #[error("the request is not valid: {}", Named(.0))]
     InvalidRequest(Vec<FieldError>),
@@ -16,35 +34,84 @@ pub enum Error {
     Timeout,
     /// The clinic could not be reached, or the connection broke. What was asked may have been done.
     #[error("the connection to the clinic failed; check the URL and the network")]
-    Transport(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The answer is none of this contract: another server, or one of another release.
+    Transport(#[source] Source),
+    /// The answer was garbled on its way, or is none of this contract: another server, or one of another release.
     #[error("the answer cannot be understood; check that the URL is a clinic's")]
-    Decode(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Decode(#[source] Source),
     /// The longest wait is over and the booking still pending; this is how it stands. Wait again.
     #[error("the booking was not decided in the time allowed")]
     Undecided(Box<BookingView>),
 }
 
 impl Error {
+    /// An error of this kind, before anything was sent. For tests of your own, too.
+    #[must_use]
+    pub const fn new(kind: ErrorKind) -> Self {
+        Self { kind, attempts: 0, request_id: None }
+    }
+
     /// Whether the same call may succeed later. Calls were already tried again when this comes back.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Timeout | Self::Transport(_) | Self::Undecided(_) => true,
-            // The patient's limit passes with a decision, not with a pause.
-            Self::Api(problem) if problem.known_code() == Some(ProblemCode::TooManyPending) => false,
-            Self::Api(problem) => matches!(problem.status, 408 | 429 | 502 | 503 | 504),
-            Self::InvalidRequest(_) | Self::Decode(_) => false,
+        self.kind.is_retryable()
+    }
+
+    /// The clinic's error code, when it answered with one that this release knows. [`problem`](Self::problem) has those it does not.
+    #[must_use]
+    pub fn code(&self) -> Option<ProblemCode> {
+        match &self.kind {
+            ErrorKind::Api(problem) => problem.known_code(),
+            ErrorKind::InvalidRequest(_) => Some(ProblemCode::InvalidRequest),
+            _ => None,
         }
     }
 
-    /// The clinic's error code, when it answered with one that this release knows.
+    /// The clinic's error answer, when there was one and it named no fields.
     #[must_use]
-    pub fn code(&self) -> Option<ProblemCode> {
-        match self {
-            Self::Api(problem) => problem.known_code(),
-            Self::InvalidRequest(_) => Some(ProblemCode::InvalidRequest),
+    pub fn problem(&self) -> Option<&Problem> {
+        match &self.kind {
+            ErrorKind::Api(problem) => Some(problem),
             _ => None,
+        }
+    }
+
+    /// The fields that are wrong; none unless the request was not valid.
+    #[must_use]
+    pub fn fields(&self) -> &[FieldError] {
+        match &self.kind {
+            ErrorKind::InvalidRequest(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    /// A field that is wrong.
+    pub(crate) fn invalid(field: &str, message: &str) -> Self {
+        Self::new(ErrorKind::InvalidRequest(vec![FieldError::new(field, message)]))
+    }
+}
+
+impl ErrorKind {
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Transport(_) | Self::Undecided(_) => true,
+            // Half an answer, or a garbled one, is read whole the next time; one of another contract is not.
+            Self::Decode(source) => source.downcast_ref::<serde_json::Error>().is_some_and(|error| error.is_syntax() || error.is_eof()),
+            // The patient's limit passes with a decision, not with a pause.
+            Self::Api(problem) if problem.known_code() == Some(ProblemCode::TooManyPending) => false,
+            Self::Api(problem) => matches!(problem.status, 408 | 429 | 502 | 503 | 504),
+            Self::InvalidRequest(_) => false,
+        }
+    }
+
+    /// The kind as a code, for logs: no word of the server's.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::InvalidRequest(_) => ProblemCode::InvalidRequest.as_str(),
+            Self::Api(problem) => problem.known_code().map_or("unknown", ProblemCode::as_str),
+            Self::Timeout => "timeout",
+            Self::Transport(_) => "transport",
+            Self::Decode(_) => "decode",
+            Self::Undecided(_) => "undecided",
         }
     }
 
@@ -69,10 +136,22 @@ impl Error {
     }
 }
 
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
+    }
+}
+
 struct Named<'a>(&'a [FieldError]);
 
-impl std::fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, error) in self.0.iter().enumerate() {
             if place > 0 {
                 f.write_str("; ")?;
@@ -87,8 +166,12 @@ impl std::fmt::Display for Named<'_> {
 mod tests {
     use super::*;
 
-    fn api(code: ProblemCode) -> Error {
-        Error::Api(Box::new(Problem::new(code, "")))
+    fn api(code: ProblemCode) -> ErrorKind {
+        ErrorKind::Api(Box::new(Problem::new(code, "")))
+    }
+
+    fn undecoded(body: &str) -> ErrorKind {
+        ErrorKind::Decode(Box::new(serde_json::from_str::<Problem>(body).unwrap_err()))
     }
 
     #[test]
@@ -99,21 +182,29 @@ mod tests {
         for code in [ProblemCode::SlotTaken, ProblemCode::TooManyPending, ProblemCode::NotFound, ProblemCode::Internal] {
             assert!(!api(code).is_retryable(), "{code}");
         }
-        assert!(Error::Timeout.is_retryable());
-        assert!(!Error::InvalidRequest(Vec::new()).is_retryable());
+        assert!(ErrorKind::Timeout.is_retryable());
+        assert!(!ErrorKind::InvalidRequest(Vec::new()).is_retryable());
+    }
+
+    #[test]
+    fn a_garbled_answer_is_retryable_and_another_contracts_is_not() {
+        assert!(undecoded(r#"{"type": "about"#).is_retryable());
+        assert!(undecoded("\u{fffd}%&").is_retryable());
+        assert!(!undecoded(r#"{"hello": "world"}"#).is_retryable());
     }
 
     #[test]
     fn a_proxys_answer_keeps_its_status() {
-        let error = Error::answer(502, b"<html>");
-        assert!(error.is_retryable());
-        assert!(matches!(error, Error::Api(problem) if problem.status == 502 && problem.code == "http_502"));
+        let kind = ErrorKind::answer(502, b"<html>");
+        assert!(kind.is_retryable());
+        assert!(matches!(kind, ErrorKind::Api(problem) if problem.status == 502 && problem.code == "http_502"));
     }
 
     #[test]
     fn wrong_fields_are_named() {
         let body = serde_json::to_vec(&Problem::invalid(vec![FieldError::new("datetime", "is required")])).unwrap();
-        let error = Error::answer(422, &body);
+        let error = Error::new(ErrorKind::answer(422, &body));
         assert_eq!(error.to_string(), "the request is not valid: datetime is required");
+        assert_eq!((error.fields()[0].field.as_str(), error.code()), ("datetime", Some(ProblemCode::InvalidRequest)));
     }
 }

@@ -9,7 +9,7 @@
 //! let (patient_id, datetime) = (Some("PAC001".into()), Some("2027-03-21T15:30:00Z".into()));
 //! let request = BookRequest { patient_id, datetime, ..BookRequest::default() };
 //! let booking = client.bookings().request(request).send().await?;
-//! let decided = client.bookings().wait_until_decided(booking.id).max_wait(Duration::from_secs(30)).send().await?;
+//! let decided = client.bookings().wait_until_decided(booking.id).max_wait(Duration::from_secs(30)).await?;
 //! println!("{}: {}", decided.status, decided.message);
 //! # Ok(())
 //! # }
@@ -20,26 +20,39 @@
 
 mod booking_list;
 mod bookings;
+mod budget;
 mod builder;
 mod call;
 mod client;
 mod dead_letters;
 mod error;
-mod pause;
+mod events;
+mod key;
+mod pages;
+mod retry;
+mod sse;
+mod trace;
+mod wait;
 
 pub use booking_list::ListBookings;
-pub use bookings::{Bookings, RequestBooking, WaitUntilDecided};
+pub use bookings::{Bookings, RequestBooking};
 pub use builder::{BuildError, Builder};
 pub use client::Client;
-pub use dead_letters::{DeadLetterStream, DeadLetters, ListDeadLetters, ReplayDeadLetter};
-pub use error::Error;
+pub use dead_letters::{DeadLetters, ListDeadLetters, ReplayDeadLetter};
+pub use error::{Error, ErrorKind};
+pub use events::Events;
+pub use pages::Items;
+pub use retry::RetryPolicy;
+pub use wait::WaitUntilDecided;
 
 pub use clinic_core::{
     api::{
-        BookRequest, BookingPage, BookingView, ContactBody, DeadLetterPage, DeadLetterView, FieldError, Health, NoticeView, PoisonView,
-        Problem, ProblemCode, ReplayView, TimelineView,
+        About, Alive, BookRequest, BookingPage, BookingView, ContactBody, DeadLetterPage, DeadLetterView, FieldError, Health, HealthStatus,
+        NoticeView, PoisonView, Problem, ProblemCode, ReplayView, TimelineEvent, TimelineView,
     },
-    booking::Status,
+    booking::{Language, Status},
     dead_letter::DeadLetterKind,
-    notification::NoticeState,
+    decision::Reason,
+    notification::{EventKind, NoticeState},
+    timeline::EntryKind,
 };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use clinic_client::{BookRequest, Client, Error, ProblemCode, Status};
+use clinic_client::{BookRequest, Client, ErrorKind, ProblemCode, RetryPolicy, Status};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::{
@@ -86,6 +86,17 @@ async fn a_call_is_tried_three_times_under_one_key() {
 }
 
 #[tokio::test]
+async fn what_is_garbled_on_its_way_is_asked_for_again() {
+    let server = MockServer::start().await;
+    let whole = booking(Uuid::now_v7(), "pending").to_string();
+    let half = ResponseTemplate::new(202).set_body_string(&whole[..whole.len() / 2]);
+    script(&server, vec![half, ResponseTemplate::new(202).set_body_string(whole)]).await;
+    client(&server).bookings().request(request()).send().await.unwrap();
+    let keys = keys(&server).await;
+    assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
+}
+
+#[tokio::test]
 async fn the_third_failure_is_the_answer() {
     let server = MockServer::start().await;
     script(&server, vec![problem(503, "unavailable")]).await;
@@ -109,8 +120,8 @@ async fn what_no_repetition_mends_is_not_repeated() {
     for (status, code) in [(409, "slot_taken"), (429, "too_many_pending"), (422, "idempotency_key_reused"), (418, "of_a_newer_server")] {
         let server = MockServer::start().await;
         script(&server, vec![problem(status, code)]).await;
-        match client(&server).bookings().request(request()).send().await.unwrap_err() {
-            Error::Api(problem) => assert_eq!((problem.status, problem.code.as_str()), (status, code)),
+        match client(&server).bookings().request(request()).send().await.unwrap_err().kind {
+            ErrorKind::Api(problem) => assert_eq!((problem.status, problem.code.as_str()), (status, code)),
             other => panic!("{other:?}"),
         }
         assert_eq!(keys(&server).await.len(), 1);
@@ -122,7 +133,7 @@ async fn a_key_that_cannot_be_sent_is_refused_before_sending() {
     let server = MockServer::start().await;
     for key in ["", "two words", "ñ", &"x".repeat(256)] {
         let error = client(&server).bookings().request(request()).idempotency_key(key).send().await.unwrap_err();
-        assert!(matches!(error, Error::InvalidRequest(fields) if fields[0].field == "Idempotency-Key"));
+        assert!(error.fields()[0].field == "Idempotency-Key" && error.attempts == 0);
     }
     assert!(server.received_requests().await.unwrap().is_empty());
 }
@@ -130,15 +141,16 @@ async fn a_key_that_cannot_be_sent_is_refused_before_sending() {
 #[tokio::test]
 async fn an_answer_of_another_contract_is_told_from_a_failure() {
     let server = MockServer::start().await;
-    script(&server, vec![ResponseTemplate::new(202).set_body_string("hello")]).await;
-    assert!(matches!(client(&server).bookings().request(request()).send().await, Err(Error::Decode(_))));
+    script(&server, vec![ResponseTemplate::new(202).set_body_json(json!({"hello": "world"}))]).await;
+    let error = client(&server).bookings().request(request()).send().await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Decode(_)) && error.attempts == 1);
 }
 
 #[tokio::test]
 async fn a_clinic_that_is_not_there_is_a_transport_error_naming_no_patient() {
-    let client = Client::builder("http://127.0.0.1:1").tries(1).build().unwrap();
+    let client = Client::builder("http://127.0.0.1:1").retry(RetryPolicy::never()).build().unwrap();
     let error = client.bookings().list().patient("PAC001").send().await.unwrap_err();
-    assert!(matches!(error, Error::Transport(_)));
+    assert!(matches!(error.kind, ErrorKind::Transport(_)));
     assert!(!format!("{error:?}").contains("PAC001"));
 }
 
@@ -195,7 +207,7 @@ async fn a_wait_goes_on_through_pending_answers_and_failures() {
         Mock::given(header_exists("accept")).respond_with(answer).up_to_n_times(1).with_priority(place).mount(&server).await;
     }
     Mock::given(query_param("wait", "20")).respond_with(rejected).with_priority(9).mount(&server).await;
-    let booking = client(&server).bookings().wait_until_decided(id).max_wait(Duration::from_secs(30)).send().await.unwrap();
+    let booking = client(&server).bookings().wait_until_decided(id).max_wait(Duration::from_secs(30)).await.unwrap();
     assert_eq!(booking.status, Status::Rejected);
 }
 
@@ -207,7 +219,108 @@ async fn a_wait_that_is_over_gives_the_booking_as_it_stands() {
     let held = ResponseTemplate::new(200).set_body_json(booking(id, "pending")).set_delay(Duration::from_secs(1));
     Mock::given(query_param("wait", "1")).respond_with(held).mount(&server).await;
     let bookings = client(&server);
-    let error = bookings.bookings().wait_until_decided(id).max_wait(Duration::from_millis(900)).send().await.unwrap_err();
-    assert!(matches!(error, Error::Undecided(booking) if booking.id == id));
+    let error = bookings.bookings().wait_until_decided(id).max_wait(Duration::from_millis(900)).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Undecided(booking) if booking.id == id));
     assert!(bookings.bookings().get_decided(id, Duration::from_secs(1)).await.unwrap().decided_at.is_none());
+}
+
+#[tokio::test]
+async fn a_budget_that_is_spent_gives_up_at_once_for_all_clones() {
+    let server = MockServer::start().await;
+    script(&server, vec![problem(503, "unavailable")]).await;
+    let policy = RetryPolicy::default().base(Duration::ZERO).budget(3);
+    let client = Client::builder(&server.uri()).retry(policy).build().unwrap();
+    let mut attempts = Vec::new();
+    for client in [client.clone(), client.clone(), client] {
+        attempts.push(client.bookings().request(request()).send().await.unwrap_err().attempts);
+    }
+    assert_eq!(attempts, [3, 2, 1]);
+    assert_eq!(keys(&server).await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_call_gives_up_where_it_would_pause_beyond_its_time() {
+    let server = MockServer::start().await;
+    script(&server, vec![problem(503, "unavailable").insert_header("retry-after", "5")]).await;
+    let client = Client::builder(&server.uri()).call_timeout(Duration::from_secs(2)).build().unwrap();
+    let error = client.bookings().request(request()).send().await.unwrap_err();
+    assert_eq!((error.code(), error.attempts), (Some(ProblemCode::Unavailable), 1));
+
+    let server = MockServer::start().await;
+    script(&server, vec![ResponseTemplate::new(202).set_delay(Duration::from_secs(60))]).await;
+    let client = Client::builder(&server.uri()).call_timeout(Duration::from_millis(200)).build().unwrap();
+    let error = client.bookings().request(request()).send().await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Timeout) && error.attempts == 1);
+}
+
+#[tokio::test]
+async fn a_limit_of_requests_is_waited_out_as_the_server_says() {
+    let server = MockServer::start().await;
+    let accepted = ResponseTemplate::new(202).set_body_json(booking(Uuid::now_v7(), "pending"));
+    script(&server, vec![ResponseTemplate::new(429).insert_header("retry-after", "1").set_body_string("slow down"), accepted]).await;
+    let before = std::time::Instant::now();
+    client(&server).bookings().request(request()).send().await.unwrap();
+    assert!(before.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn each_try_has_an_id_of_one_call_and_the_servers_own_wins() {
+    let server = MockServer::start().await;
+    script(&server, vec![problem(503, "unavailable"), problem(409, "slot_taken")]).await;
+    let error = client(&server).bookings().request(request()).send().await.unwrap_err();
+    let requests = server.received_requests().await.unwrap();
+    let sent = |place: usize, name: &str| requests[place].headers[name].to_str().unwrap().to_owned();
+    assert_eq!((error.attempts, error.request_id.as_ref()), (2, Some(&sent(1, "x-request-id"))));
+    assert_ne!(sent(0, "x-request-id"), sent(1, "x-request-id"));
+    assert_eq!(sent(0, "traceparent"), sent(1, "traceparent"));
+
+    let server = MockServer::start().await;
+    script(&server, vec![problem(409, "slot_taken").insert_header("x-request-id", "theirs")]).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let client = Client::builder(&server.uri()).trace_context(|| Some(parent.into())).build().unwrap();
+    assert_eq!(client.bookings().request(request()).send().await.unwrap_err().request_id.as_deref(), Some("theirs"));
+    assert_eq!(server.received_requests().await.unwrap()[0].headers["traceparent"], parent);
+}
+
+#[test]
+fn a_call_that_is_dropped_leaves_no_task_behind() {
+    let runtime = |threads| tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
+    let (of_server, of_client) = (runtime(1), runtime(1));
+    let server = of_server.block_on(async {
+        let server = MockServer::start().await;
+        Mock::given(method("POST")).respond_with(ResponseTemplate::new(202).set_delay(Duration::from_secs(60))).mount(&server).await;
+        server
+    });
+    of_client.block_on(async {
+        let client = Client::builder(&server.uri()).build().unwrap();
+        for _ in 0..10 {
+            let call = client.bookings().request(request()).send();
+            assert!(tokio::time::timeout(Duration::from_millis(50), call).await.is_err());
+        }
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while tasks() > 0 {
+            assert!(std::time::Instant::now() < until, "{} tasks are left", tasks());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(!of_server.block_on(server.received_requests()).unwrap().is_empty());
+    // Kept until here, on the runtime that it runs on.
+    of_server.block_on(async { drop(server) });
+}
+
+#[tokio::test]
+async fn health_is_told_even_when_it_is_bad() {
+    let server = MockServer::start().await;
+    let down = json!({"status": "down", "store": "the disk is full", "broker": "ok"});
+    Mock::given(path("/health/ready")).respond_with(ResponseTemplate::new(503).set_body_json(down)).mount(&server).await;
+    Mock::given(path("/health/live")).respond_with(ResponseTemplate::new(200).set_body_json(json!({"status": "ok"}))).mount(&server).await;
+    Mock::given(path("/metrics")).respond_with(ResponseTemplate::new(200).set_body_string("clinic_store_up 1")).mount(&server).await;
+    let about = json!({"name": "clinic", "version": "9", "what": "w", "links": {"book": "POST /book"}});
+    Mock::given(path("/")).respond_with(ResponseTemplate::new(200).set_body_json(about)).mount(&server).await;
+    let client = client(&server);
+    assert_eq!(client.ready().await.unwrap().store, "the disk is full");
+    assert_eq!(client.live().await.unwrap().status.as_str(), "ok");
+    assert_eq!(client.metrics().await.unwrap(), "clinic_store_up 1");
+    assert_eq!(client.about().await.unwrap().links["book"], "POST /book");
 }

@@ -4,7 +4,7 @@ use std::{error::Error as _, process::ExitCode, time::Duration};
 
 use chrono::Utc;
 use clap::{Args, Parser, Subcommand};
-use clinic_client::{BuildError, Client, Error};
+use clinic_client::{BuildError, Client, Error, RetryPolicy};
 use thiserror::Error;
 
 use crate::{
@@ -120,7 +120,7 @@ impl Run {
     /// # Errors
     /// [`RunError`].
     pub async fn execute(&self) -> Result<Report, RunError> {
-        let mut client = Client::builder(&self.url).timeout(self.timeout).tries(self.tries);
+        let mut client = Client::builder(&self.url).timeout(self.timeout).retry(RetryPolicy::default().tries(self.tries).budget(u32::MAX));
         if let Some(token) = &self.token {
             client = client.token(token);
         }

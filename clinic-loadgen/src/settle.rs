@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clinic_client::{BookingView, Client, Error, NoticeState, Status};
+use clinic_client::{BookingView, Client, Error, NoticeState, ProblemCode, Status};
 use serde::Serialize;
 use tokio::{task::JoinSet, time::sleep};
 use uuid::Uuid;
@@ -99,7 +99,7 @@ async fn one_by_one(client: &Client, open: &mut HashSet<Uuid>, settled: &mut Set
         let Ok((id, answer)) = answer else { continue };
         match answer {
             Ok(booking) => take(&booking, open, settled),
-            Err(Error::Api(problem)) if problem.status == 404 => {
+            Err(error) if error.code() == Some(ProblemCode::NotFound) => {
                 open.remove(&id);
                 settled.lost += 1;
             }

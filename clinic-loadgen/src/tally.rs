@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use clinic_client::{BookingView, Error, ProblemCode};
+use clinic_client::{BookingView, Error, ErrorKind, ProblemCode};
 use hdrhistogram::Histogram;
 use uuid::Uuid;
 
@@ -51,12 +51,12 @@ impl Tally {
 }
 
 fn code(error: &Error) -> String {
-    match error {
-        Error::Api(problem) => problem.code.clone(),
-        Error::InvalidRequest(_) => ProblemCode::InvalidRequest.as_str().into(),
-        Error::Timeout => "timeout".into(),
-        Error::Transport(_) => "transport".into(),
-        Error::Decode(_) => "decode".into(),
+    match &error.kind {
+        ErrorKind::Api(problem) => problem.code.clone(),
+        ErrorKind::InvalidRequest(_) => ProblemCode::InvalidRequest.as_str().into(),
+        ErrorKind::Timeout => "timeout".into(),
+        ErrorKind::Transport(_) => "transport".into(),
+        ErrorKind::Decode(_) => "decode".into(),
         _ => "other".into(),
     }
 }
@@ -71,9 +71,9 @@ mod tests {
     fn conflicts_are_no_errors_and_errors_have_codes() {
         let mut tally = Tally::default();
         for code in [ProblemCode::SlotTaken, ProblemCode::Unavailable, ProblemCode::Unavailable] {
-            tally.count(&Err(Error::Api(Box::new(Problem::new(code, "")))), Duration::from_millis(2));
+            tally.count(&Err(Error::new(ErrorKind::Api(Box::new(Problem::new(code, ""))))), Duration::from_millis(2));
         }
-        tally.count(&Err(Error::Timeout), Duration::MAX);
+        tally.count(&Err(Error::new(ErrorKind::Timeout)), Duration::MAX);
         assert_eq!((tally.sent(), tally.conflicts), (4, 1));
         assert_eq!(tally.errors, BTreeMap::from([("timeout".to_owned(), 1), ("unavailable".to_owned(), 2)]));
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::Utc;
-use clinic_client::{BookRequest, Client};
+use clinic_client::{BookRequest, Client, RetryPolicy};
 use clinic_loadgen::{draw::Draw, drive::drive, load::Load, report::Report, settle::settle};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -77,7 +77,7 @@ fn booking(id: Uuid, status: &str) -> Value {
 }
 
 fn client(server: &MockServer) -> Client {
-    Client::builder(&server.uri()).tries(1).build().unwrap()
+    Client::builder(&server.uri()).retry(RetryPolicy::never()).build().unwrap()
 }
 
 const LONG: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A booking, as every answer shows it. Times are UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct BookingView {
@@ -89,6 +89,17 @@ impl BookingView {
             replayed_as: booking.replayed_as.map(BookingId::uuid),
             notices: notices.iter().map(NoticeView::from).collect(),
         }
+    }
+}
+
+impl std::fmt::Debug for BookingView {
+    /// Shows no patient data.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BookingView")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
     }
 }
 

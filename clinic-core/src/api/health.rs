@@ -16,6 +16,29 @@ codes! {
     }
 }
 
+/// Answer of `GET /health/live`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct Alive {
+    /// `ok`.
+    pub status: HealthStatus,
+}
+
+impl Alive {
+    /// It answers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { status: HealthStatus::Ok }
+    }
+}
+
+impl Default for Alive {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Answer of `GET /health` and `/health/ready`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

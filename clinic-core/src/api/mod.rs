@@ -1,5 +1,6 @@
 //! The JSON contract, shared by server and client. The only serialisable twin of the domain.
 
+mod about;
 mod booking;
 mod dead_letter;
 mod health;
@@ -10,9 +11,10 @@ mod utc;
 mod webhook;
 
 pub use self::{
+    about::About,
     booking::{BookingPage, BookingView, NoticeView},
     dead_letter::{DeadLetterPage, DeadLetterView, PoisonView, ReplayView},
-    health::{Health, HealthStatus},
+    health::{Alive, Health, HealthStatus},
     problem::{FieldError, Problem, ProblemCode},
     request::{BadBody, BookRequest, ContactBody},
     timeline::{TimelineEvent, TimelineView},

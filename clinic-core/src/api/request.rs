@@ -1,5 +1,6 @@
 //! The body of a booking request.
 
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeZone};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -7,6 +8,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::FieldError;
+use crate::booking::Language;
 
 /// Body of `POST /book`. `datetime` and `time_slot` are two names of one field.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,67 @@ pub enum BadBody {
 }
 
 impl BookRequest {
+    /// A visit that starts then. Its patient is to be added: [`patient`](Self::patient) or [`named`](Self::named).
+    #[must_use]
+    pub fn at<Z: TimeZone>(start: DateTime<Z>) -> Self {
+        Self { datetime: Some(start.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)), ..Self::default() }
+    }
+
+    /// A visit that starts then in the clinic's own time zone.
+    #[must_use]
+    pub fn at_local(start: NaiveDateTime) -> Self {
+        Self { datetime: Some(start.format("%Y-%m-%dT%H:%M:%S%.f").to_string()), ..Self::default() }
+    }
+
+    /// Of the patient with this id.
+    #[must_use]
+    pub fn patient(mut self, id: impl Into<String>) -> Self {
+        self.patient_id = Some(id.into());
+        self
+    }
+
+    /// Of the patient of this name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.patient_name = Some(name.into());
+        self
+    }
+
+    /// With this doctor.
+    #[must_use]
+    pub fn doctor(mut self, id: impl Into<String>) -> Self {
+        self.doctor_id = Some(id.into());
+        self
+    }
+
+    /// Taking so many minutes.
+    #[must_use]
+    pub fn minutes(mut self, minutes: u16) -> Self {
+        self.duration_minutes = Some(minutes.into());
+        self
+    }
+
+    /// Told by e-mail to this address.
+    #[must_use]
+    pub fn email(mut self, address: impl Into<String>) -> Self {
+        self.contact.get_or_insert_default().email = Some(address.into());
+        self
+    }
+
+    /// Told at this telephone number.
+    #[must_use]
+    pub fn phone(mut self, number: impl Into<String>) -> Self {
+        self.contact.get_or_insert_default().phone = Some(number.into());
+        self
+    }
+
+    /// Told in this language.
+    #[must_use]
+    pub fn language(mut self, language: Language) -> Self {
+        self.language = Some(language.as_str().into());
+        self
+    }
+
     /// Reads a body, naming every unknown field and every field of a wrong type.
     ///
     /// # Errors
@@ -184,6 +247,20 @@ mod tests {
     fn null_is_as_good_as_absent() {
         let request = BookRequest::from_json(br#"{"contact":null,"doctor_id":null}"#).unwrap();
         assert!(request == BookRequest::default());
+    }
+
+    #[test]
+    fn a_request_is_put_together_part_by_part() {
+        let zone = chrono::FixedOffset::east_opt(7200).unwrap();
+        let start = zone.with_ymd_and_hms(2027, 3, 21, 17, 30, 0).unwrap();
+        let request =
+            BookRequest::at(start).patient("PAC001").doctor("DOC001").minutes(45).email("ana@example.org").language(Language::English);
+        let body = r#"{"patient_id":"PAC001","doctor_id":"DOC001","datetime":"2027-03-21T15:30:00Z","duration_minutes":45,
+            "contact":{"email":"ana@example.org"},"language":"en"}"#;
+        assert!(request == BookRequest::from_json(body.as_bytes()).unwrap());
+        let local = BookRequest::at_local(start.naive_local()).named("Ana").phone("+34 600 000 000");
+        let body = r#"{"patient_name":"Ana","datetime":"2027-03-21T17:30:00","contact":{"phone":"+34 600 000 000"}}"#;
+        assert!(local == BookRequest::from_json(body.as_bytes()).unwrap());
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Selection {
     }
 
     /// A list narrowed to it, as of now.
-    pub(super) fn narrow<'a>(&self, mut list: ListDeadLetters<'a>) -> ListDeadLetters<'a> {
+    pub(super) fn narrow(&self, mut list: ListDeadLetters) -> ListDeadLetters {
         let ago = |time: Duration| chrono::Duration::from_std(time).ok().and_then(|time| Utc::now().checked_sub_signed(time));
         if let Some(code) = &self.code {
             list = list.code(code);

@@ -67,6 +67,7 @@ fn outlook(letter: &DeadLetterView, refused: Option<&Error>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clinic_client::ErrorKind;
     use clinic_core::{
         api::{Problem, ProblemCode},
         dead_letter::{DeadLetter, DeadLetterId},
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn it_says_why_a_replay_would_be_refused() {
-        let refused = Error::Api(Box::new(Problem::new(ProblemCode::SlotTaken, "another booking overlaps")));
+        let refused = Error::new(ErrorKind::Api(Box::new(Problem::new(ProblemCode::SlotTaken, "another booking overlaps"))));
         let said = explain(&letter(DeadLetterKind::Decide, "availability_unreachable"), Some(&refused));
         assert!(said.contains("refused now") && said.contains("slot_taken"), "{said}");
         assert!(!said.contains("would make"), "{said}");

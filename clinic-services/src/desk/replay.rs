@@ -45,7 +45,7 @@ impl Replays {
         let mut letters = selection.narrow(self.client.dead_letters().list()).replayed(false).stream();
         let mut left = selection.most();
         while left > 0
-            && let Some(letter) = letters.next().await?
+            && let Some(letter) = letters.try_next().await?
         {
             left -= 1;
             ticks.tick().await;
@@ -92,10 +92,7 @@ fn done(view: &ReplayView) -> String {
 }
 
 fn detail(error: &Error) -> String {
-    match error {
-        Error::Api(problem) => problem.detail.clone().unwrap_or_else(|| problem.title.clone()),
-        error => error.to_string(),
-    }
+    error.problem().map_or_else(|| error.to_string(), |problem| problem.detail.clone().unwrap_or_else(|| problem.title.clone()))
 }
 
 impl Tally {

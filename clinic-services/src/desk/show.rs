@@ -9,24 +9,31 @@ pub(super) async fn list(client: &Client, selection: &Selection, replayed: Optio
     if let Some(replayed) = replayed {
         list = list.replayed(replayed);
     }
-    let mut letters = list.stream();
+    if selection.most() == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The first page has what there is of poison; the letters behind it come as a stream.
+    let page = list.clone().send().await?;
+    let (mut letters, mut rest) = (page.items.into_iter(), page.next_cursor.map(|cursor| list.cursor(cursor).stream()));
     let mut left = selection.most();
-    while left > 0
-        && let Some(letter) = letters.next().await?
-    {
+    while left > 0 {
+        let letter = match (letters.next(), &mut rest) {
+            (None, Some(rest)) => rest.try_next().await?,
+            (letter, _) => letter,
+        };
+        let Some(letter) = letter else { break };
         left -= 1;
         if !say(&line(&letter)) {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    match letters.poison() {
+    match page.poison {
         Some(all) => {
             for poison in all {
-                say(&poison_line(poison));
+                say(&poison_line(&poison));
             }
         }
-        None if selection.most() > 0 => eprintln!("whether there is poison is not known: the broker cannot be asked now"),
-        None => {}
+        None => eprintln!("whether there is poison is not known: the broker cannot be asked now"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,24 +3,15 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use clinic_core::api::{Health, HealthStatus};
+use clinic_core::api::{Alive, Health, HealthStatus};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{App, answer::json};
-
-/// Answer of `GET /health/live`.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Alive {
-    /// `ok`.
-    status: HealthStatus,
-}
 
 /// Whether the process answers at all
 #[utoipa::path(get, path = "/health/live", operation_id = "live", tag = "health", responses((status = 200, description = "alive", body = Alive)))]
 pub(super) async fn live() -> Response {
-    json(StatusCode::OK, &Alive { status: HealthStatus::Ok })
+    json(StatusCode::OK, &Alive::new())
 }
 
 impl App {

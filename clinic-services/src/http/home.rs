@@ -1,18 +1,25 @@
 //! `/`: what this is and where to go.
 
+use super::answer;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use clinic_core::api::About;
 use http::{
     HeaderMap, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, VARY},
 };
-use serde_json::json;
-
-use super::answer;
 
 const PAGE: &str = include_str!("home.html");
+const LINKS: &[(&str, &str)] = &[
+    ("book", "POST /book"),
+    ("bookings", "/bookings"),
+    ("documentation", "/docs"),
+    ("openapi", "/openapi.json"),
+    ("health", "/health"),
+    ("metrics", "/metrics"),
+];
 
 /// What this is and where to go
 ///
@@ -20,7 +27,7 @@ const PAGE: &str = include_str!("home.html");
 #[utoipa::path(
     get, path = "/", operation_id = "home", tag = "about",
     responses((status = 200, description = "what this is", content(
-        (serde_json::Value = "application/json"),
+        (About = "application/json"),
         (String = "text/html"),
     ))),
 )]
@@ -29,22 +36,7 @@ pub(super) async fn home(headers: HeaderMap) -> Response {
     let mut response = if browser {
         (StatusCode::OK, [(CONTENT_TYPE, "text/html; charset=utf-8")], Body::from(PAGE)).into_response()
     } else {
-        answer::json(
-            StatusCode::OK,
-            &json!({
-                "name": "clinic",
-                "version": env!("CARGO_PKG_VERSION"),
-                "what": "appointment requests, accepted at once and decided later",
-                "links": {
-                    "book": "POST /book",
-                    "bookings": "/bookings",
-                    "documentation": "/docs",
-                    "openapi": "/openapi.json",
-                    "health": "/health",
-                    "metrics": "/metrics",
-                },
-            }),
-        )
+        answer::json(StatusCode::OK, &About::new(env!("CARGO_PKG_VERSION"), LINKS))
     };
     response.headers_mut().insert(VARY, http::HeaderValue::from_static("accept"));
     response

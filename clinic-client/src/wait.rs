@@ -1,0 +1,79 @@
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use clinic_core::{api::BookingView, booking::Status};
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+use crate::{
+    bookings::Bookings,
+    error::{Error, ErrorKind},
+};
+
+/// How long one call of a long wait lasts: short enough for proxies that cut silent connections.
+const POLL: Duration = Duration::from_secs(20);
+/// What the last call of a wait may take beyond it: without that, a wait of a second could end with no answer at all.
+const GRACE: Duration = Duration::from_secs(2);
+/// How much before its time a held call may be answered.
+const EARLY: Duration = Duration::from_millis(100);
+
+/// A wait for a decision, to be awaited: the booking, decided or cancelled.
+///
+/// It ends with [`ErrorKind::Undecided`] when the longest wait is over. Errors that pass with time are waited out until then.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is waited for before it is awaited"]
+pub struct WaitUntilDecided {
+    bookings: Bookings,
+    id: Uuid,
+    max_wait: Duration,
+}
+
+impl WaitUntilDecided {
+    pub(crate) const fn new(bookings: Bookings, id: Uuid) -> Self {
+        Self { bookings, id, max_wait: Duration::from_secs(60) }
+    }
+
+    /// How long to wait in all, 60 s unless set.
+    pub const fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
+        self
+    }
+
+    async fn wait(self) -> Result<BookingView, Error> {
+        let until = Instant::now() + self.max_wait;
+        let retry = self.bookings.client().inner.retry;
+        let mut failed = 0;
+        for attempts in 1.. {
+            let asked = Instant::now();
+            let left = until.saturating_duration_since(asked);
+            // Rounded up: a call with no wait would only ask again and again through the last second.
+            let wait = Duration::from_secs(left.min(POLL).as_millis().div_ceil(1000) as u64);
+            let answer = timeout(left + GRACE, self.bookings.poll(self.id, wait).once().send::<BookingView>()).await;
+            let over = Instant::now() >= until;
+            match answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout))) {
+                Ok(booking) if booking.status != Status::Pending => return Ok(booking),
+                Ok(booking) if over => return Err(Error { attempts, ..Error::new(ErrorKind::Undecided(Box::new(booking))) }),
+                Err(error) if over || !error.is_retryable() => return Err(Error { attempts, ..error }),
+                Ok(_) if asked.elapsed() + EARLY >= wait => failed = 0,
+                // A failure, or a server on its way out that holds no call.
+                Ok(_) | Err(_) => {
+                    failed += 1;
+                    sleep(retry.pause(failed, None, rand::random()).min(until.saturating_duration_since(Instant::now()))).await;
+                }
+            }
+        }
+        unreachable!("the wait ends when its time is over")
+    }
+}
+
+impl IntoFuture for WaitUntilDecided {
+    type Output = Result<BookingView, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.wait())
+    }
+}

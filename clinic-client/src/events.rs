@@ -80,7 +80,7 @@ impl Stream for Events {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(follow) = self.follow.take() {
-            self.entries = Some(Box::pin(unfold(Some(follow), Follow::step)));
+            self.entries = Some(Box::pin(unfold(Some(follow), Follow::step).fuse()));
         }
         self.entries.as_mut().map_or(Poll::Ready(None), |entries| entries.poll_next_unpin(context))
     }

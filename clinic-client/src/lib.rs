@@ -34,6 +34,9 @@ mod sse;
 mod trace;
 mod wait;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use booking_list::ListBookings;
 pub use bookings::{Bookings, RequestBooking};
 pub use builder::{BuildError, Builder};
@@ -52,7 +55,7 @@ pub use clinic_core::{
     },
     booking::{Language, Status},
     dead_letter::DeadLetterKind,
-    decision::Reason,
+    decision::{Decision, Reason},
     notification::{EventKind, NoticeState},
     timeline::EntryKind,
 };

@@ -34,7 +34,7 @@ impl<T: Send + 'static> Items<T> {
         P: Future<Output = Result<(Vec<T>, Option<String>), Error>> + Send + 'static,
     {
         let walk = Walk { fetch, items: VecDeque::new(), next: Next::Page(cursor) };
-        Self(Box::pin(unfold(walk, Walk::step)))
+        Self(Box::pin(unfold(walk, Walk::step).fuse()))
     }
 }
 

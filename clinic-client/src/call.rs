@@ -114,6 +114,11 @@ impl Call {
         self.tried(|body| String::from_utf8(body.to_vec()).map_err(|error| ErrorKind::Decode(Box::new(error)))).await
     }
 
+    /// The same, of an answer that is empty.
+    pub(crate) async fn done(self) -> Result<(), Error> {
+        self.tried(|_| Ok(())).await
+    }
+
     async fn tried<T>(self, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Error> {
         let trace = Trace::new(self.client.inner.trace_context.as_ref());
         let span = tracing::debug_span!(

@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     retry::RetryPolicy,
     trace::TraceContext,
+    webhooks::Webhooks,
 };
 
 /// A client of one clinic. Cloning is cheap: clones share the connections and the budget of retries.
@@ -63,6 +64,12 @@ impl Client {
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::new(self.clone())
+    }
+
+    /// Webhooks: where events are posted to.
+    #[must_use]
+    pub fn webhooks(&self) -> Webhooks {
+        Webhooks::new(self.clone())
     }
 
     /// How well the clinic is.

@@ -33,6 +33,7 @@ mod retry;
 mod sse;
 mod trace;
 mod wait;
+mod webhooks;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -47,11 +48,13 @@ pub use events::Events;
 pub use pages::Items;
 pub use retry::RetryPolicy;
 pub use wait::WaitUntilDecided;
+pub use webhooks::{RegisterWebhook, Webhooks};
 
 pub use clinic_core::{
     api::{
         About, Alive, BookRequest, BookingPage, BookingView, ContactBody, DeadLetterPage, DeadLetterView, FieldError, Health, HealthStatus,
-        NoticeView, PoisonView, Problem, ProblemCode, ReplayView, TimelineEvent, TimelineView,
+        NoticeView, PoisonView, Problem, ProblemCode, ReplayView, TimelineEvent, TimelineView, WebhookList, WebhookRequest, WebhookSecretView,
+        WebhookTestView, WebhookView,
     },
     booking::{Language, Status},
     dead_letter::DeadLetterKind,

@@ -324,3 +324,14 @@ async fn health_is_told_even_when_it_is_bad() {
     assert_eq!(client.metrics().await.unwrap(), "clinic_store_up 1");
     assert_eq!(client.about().await.unwrap().links["book"], "POST /book");
 }
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_once_a_removal_is_tried_again_was_removed() {
+    let server = MockServer::start().await;
+    let id = Uuid::now_v7();
+    let gone = Mock::given(path(format!("/webhooks/{id}"))).and(method("DELETE")).respond_with(problem(404, "not_found"));
+    gone.with_priority(9).mount(&server).await;
+    assert_eq!(client(&server).webhooks().remove(id).await.unwrap_err().code(), Some(ProblemCode::NotFound));
+    Mock::given(method("DELETE")).respond_with(problem(504, "outcome_unknown")).up_to_n_times(1).mount(&server).await;
+    client(&server).webhooks().remove(id).await.unwrap();
+}

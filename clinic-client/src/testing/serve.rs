@@ -28,6 +28,8 @@ use super::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How much of a body that is too large is read.
+const PASSED_OVER: usize = 1024 * 1024;
 
 /// What ends a connection in the middle.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +77,8 @@ async fn respond(state: &Arc<State>, request: hyper::Request<Incoming>) -> Resul
     let id = header(&REQUEST_ID).filter(|id| is_plain(id)).unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
     let bearer = header(&AUTHORIZATION).unwrap_or_default();
     // Read even where the answer is settled, so that whoever sends hears it.
-    let body = Limited::new(body, MAX_BODY).collect().await.ok().map(http_body_util::Collected::to_bytes);
+    let body = Limited::new(body, PASSED_OVER).collect().await.ok().map(http_body_util::Collected::to_bytes);
+    let body = body.filter(|body| body.len() <= MAX_BODY);
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().map(str::to_owned);
     let answer = if fault.is_done() {

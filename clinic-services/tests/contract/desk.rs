@@ -1,10 +1,6 @@
 //! The API under test: one method a call, every answer held against the OpenAPI document.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use clinic_core::{
@@ -15,7 +11,7 @@ use clinic_core::{
     waiters::Waiters,
 };
 use clinic_services::{
-    http::{RouterOptions, document, keys::Keys, monitor, router_with},
+    http::{RouterOptions, keys::Keys, monitor, router_with},
     telemetry::install_metrics,
 };
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -24,7 +20,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::scripted::{Mood, Posting, Scripted, Silent};
+use super::{
+    document::Document,
+    scripted::{Mood, Posting, Scripted, Silent},
+};
 
 /// How long an answer may take to end; a stream of events lasts a minute.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
@@ -35,8 +34,7 @@ pub(crate) struct Desk {
     pub(crate) broker: Arc<Silent>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) waiters: Arc<Waiters>,
-    document: Value,
-    seen: Mutex<BTreeSet<(String, String)>>,
+    pub(crate) document: Document,
 }
 
 pub(crate) struct Answer {
@@ -92,8 +90,7 @@ impl Desk {
     /// What a worker or a notifier serves.
     pub(crate) fn monitor(keys: Option<Keys>) -> Self {
         let mut desk = Self::over(monitor, keys, true, false);
-        let paths = desk.document["paths"].as_object_mut().unwrap();
-        paths.retain(|path, _| path.starts_with("/health") || path == "/metrics");
+        desk.document.retain(|path| path.starts_with("/health") || path == "/metrics");
         desk
     }
 
@@ -109,15 +106,7 @@ impl Desk {
         options.keys = keys;
         options.metrics = metrics.then(|| install_metrics().unwrap());
         let shutdown = options.shutdown.clone();
-        Self {
-            router: router(reception, options),
-            store,
-            broker,
-            shutdown,
-            waiters,
-            document: serde_json::to_value(document()).unwrap(),
-            seen: Mutex::default(),
-        }
+        Self { router: router(reception, options), store, broker, shutdown, waiters, document: Document::default() }
     }
 
     pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
@@ -127,7 +116,7 @@ impl Desk {
         let body = tokio::time::timeout(ANSWER_WITHIN, body.collect()).await.unwrap().unwrap().to_bytes().to_vec();
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         assert!(!answer.header("x-request-id").is_empty());
-        self.hold_against_document(&method, &path, &answer);
+        self.document.hold(&method, &path, answer.status, answer.header("content-type"), answer.body.is_empty());
         answer
     }
 
@@ -163,47 +152,6 @@ impl Desk {
         let answer = self.call(method, uri).await;
         self.store.be(Mood::Well);
         answer
-    }
-
-    /// Operations and statuses that the document lists and this desk has not answered with.
-    pub(crate) fn unseen(&self) -> BTreeSet<(String, String)> {
-        let operations = self.document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
-        let listed = operations.flat_map(|operation| {
-            let id = operation["operationId"].as_str().unwrap();
-            operation["responses"].as_object().unwrap().keys().map(move |status| (id.to_owned(), status.clone()))
-        });
-        let seen = self.seen.lock().unwrap();
-        listed.filter(|answer| !seen.contains(answer)).collect()
-    }
-
-    /// Counts what another desk answered with as seen.
-    pub(crate) fn seen_too(&self, other: &Self) {
-        self.seen.lock().unwrap().extend(other.seen.lock().unwrap().iter().cloned());
-    }
-
-    /// Every answer of a documented route has a documented status and media type.
-    fn hold_against_document(&self, method: &Method, path: &str, answer: &Answer) {
-        let segments: Vec<_> = path.split('/').collect();
-        let pattern = match segments[..] {
-            ["", "booking" | "dead-letters" | "webhooks", id, ref rest @ ..] if !id.is_empty() => {
-                [&["", segments[1], "{id}"], rest].concat().join("/")
-            }
-            _ => path.to_owned(),
-        };
-        let operation = &self.document["paths"][&pattern][method.as_str().to_lowercase()];
-        if operation.is_null() {
-            return;
-        }
-        let id = operation["operationId"].as_str().unwrap().to_owned();
-        self.seen.lock().unwrap().insert((id, answer.status.as_str().to_owned()));
-        let documented = &operation["responses"][answer.status.as_str()];
-        assert!(documented.is_object(), "{method} {pattern} answered {}, which its document does not list", answer.status);
-        if answer.status == StatusCode::NO_CONTENT {
-            assert!(answer.body.is_empty() && documented["content"].is_null(), "{method} {pattern} 204");
-            return;
-        }
-        let media = answer.header("content-type").split(';').next().unwrap_or_default();
-        assert!(documented["content"][media].is_object(), "{method} {pattern} {} came as {media}", answer.status);
     }
 }
 

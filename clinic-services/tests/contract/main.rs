@@ -1,9 +1,13 @@
-//! The API's contract, answer by answer, over a reception whose store does as told.
+//! The API's contract, answer by answer: what can be seen from outside, of a clinic and of the one in memory alike ([`both`]); the rest
+//! over a reception whose store does as told.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod both;
+mod client;
 mod dead_letters;
 mod desk;
+mod document;
 mod events;
 mod monitor;
 mod scripted;
@@ -28,80 +32,6 @@ use self::{
 };
 
 #[tokio::test]
-async fn a_request_is_accepted_and_found_under_its_location() {
-    let desk = Desk::open();
-    let accepted = desk.book(24, &[]).await;
-    assert_eq!(accepted.status, 202);
-    assert_eq!(accepted.json()["status"], "pending");
-    assert_eq!(accepted.header("location"), format!("/booking/{}", accepted.id()));
-    assert_eq!(accepted.header("cache-control"), "no-store");
-    assert!(accepted.headers.get("idempotency-replayed").is_none());
-    let found = desk.get(accepted.header("location")).await;
-    assert_eq!((found.status.as_u16(), found.id()), (200, accepted.id()));
-    let timeline = desk.get(&format!("/booking/{}/timeline", accepted.id())).await;
-    assert_eq!(timeline.json()["events"][0]["kind"], "accepted");
-}
-
-#[tokio::test]
-async fn the_same_key_replays_and_another_body_is_refused() {
-    let desk = Desk::open();
-    let first = desk.book(24, &[("idempotency-key", "one")]).await;
-    let again = desk.book(24, &[("Idempotency-Key", "one")]).await;
-    assert_eq!((again.status.as_u16(), again.header("idempotency-replayed"), again.id()), (202, "true", first.id()));
-    let other = desk.book(48, &[("idempotency-key", "one")]).await;
-    assert_eq!((other.status.as_u16(), other.code().as_str()), (422, "idempotency_key_reused"));
-}
-
-#[tokio::test]
-async fn a_bad_key_is_named() {
-    let desk = Desk::open();
-    let long = "k".repeat(256);
-    for key in ["", "two words", "clé", &long] {
-        let request = Request::post("/book").header("content-type", "application/json").header("idempotency-key", key.as_bytes());
-        let answer = desk.ask(request.body(visit(24).to_string().into()).unwrap()).await;
-        assert_eq!(answer.fields(), ["Idempotency-Key"], "{key:?}");
-    }
-    let twice = desk.book(24, &[("idempotency-key", "a"), ("idempotency-key", "b")]).await;
-    assert_eq!(twice.fields(), ["Idempotency-Key"]);
-}
-
-#[tokio::test]
-async fn what_is_no_json_is_400_and_what_is_no_request_is_422() {
-    let desk = Desk::open();
-    for body in ["", "{", "{\"patient_id\":}", "nonsense"] {
-        let answer = desk.post(body, &[]).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "bad_request"), "{body}");
-    }
-    assert_eq!(desk.post("[]", &[]).await.fields(), ["body"]);
-    assert_eq!(desk.post("{}", &[]).await.fields(), ["patient_id", "datetime"]);
-    assert_eq!(desk.post(r#"{"patient":"x","duration_minutes":"5"}"#, &[]).await.fields(), ["duration_minutes", "patient"]);
-    let past = desk.book(-24, &[]).await;
-    assert_eq!(past.fields(), ["datetime"]);
-    assert!(past.json()["errors"][0]["message"].as_str().unwrap().contains("it is 20"));
-}
-
-#[tokio::test]
-async fn the_media_type_must_be_json() {
-    let desk = Desk::open();
-    let send = |headers: Vec<(&'static str, &'static str)>| {
-        let mut request = Request::post("/book");
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        desk.ask(request.body(visit(24).to_string().into()).unwrap())
-    };
-    for kind in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.clinic.v1+json", "application/json;"] {
-        assert_eq!(send(vec![("content-type", kind)]).await.status, 202, "{kind}");
-    }
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/+json", "text/json", ""] {
-        let answer = send(vec![("content-type", kind)]).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (415, "unsupported_media_type"), "{kind}");
-    }
-    assert_eq!(send(vec![]).await.status, 415);
-    assert_eq!(send(vec![("content-type", "application/json"), ("content-encoding", "gzip")]).await.status, 415);
-}
-
-#[tokio::test]
 async fn a_body_over_64_kib_is_refused_said_or_not() {
     let desk = Desk::open();
     let large = format!("{{\"patient_id\":\"{}\"}}", "x".repeat(64 * 1024));
@@ -124,91 +54,6 @@ async fn conflicts_and_limits_have_their_codes() {
         let answer = desk.book(24, &[]).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code));
     }
-}
-
-#[tokio::test]
-async fn unknown_routes_and_ids_are_404() {
-    let desk = Desk::open();
-    for uri in [
-        "/nowhere",
-        "/book/",
-        "/booking/",
-        "/booking/7",
-        "/booking/%ff",
-        "/booking/0190163d-8694-739b-aea5-966c26f8ad91",
-        "/booking/0190163d-8694-739b-aea5-966c26f8ad91/timeline",
-        "/booking/x/timeline",
-        "/booking/0190163d-8694-739b-aea5-966c26f8ad91/events",
-        "/booking/x/events",
-        "/docs/nothing",
-    ] {
-        let answer = desk.get(uri).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (404, "not_found"), "{uri}");
-    }
-    for uri in ["/booking/7", "/booking/0190163d-8694-739b-aea5-966c26f8ad91"] {
-        assert_eq!(desk.call(Method::DELETE, uri).await.code(), "not_found");
-    }
-}
-
-#[tokio::test]
-async fn wrong_methods_are_405_with_allow_and_options_answers() {
-    let desk = Desk::open();
-    for (method, uri, allow) in
-        [(Method::GET, "/book", "POST"), (Method::POST, "/booking/7", "GET,HEAD,DELETE"), (Method::PUT, "/bookings", "GET,HEAD")]
-    {
-        let answer = desk.call(method, uri).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str(), answer.header("allow")), (405, "method_not_allowed", allow));
-        let options = desk.call(Method::OPTIONS, uri).await;
-        assert_eq!((options.status.as_u16(), options.header("allow"), options.body.len()), (204, allow, 0));
-    }
-    let head = desk.call(Method::HEAD, "/bookings").await;
-    assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
-}
-
-#[tokio::test]
-async fn bad_query_parameters_are_named() {
-    let desk = Desk::open();
-    let id = desk.book(24, &[]).await.id();
-    let booking = format!("/booking/{id}");
-    for (uri, fields) in [
-        ("/bookings?limit=0", &["limit"][..]),
-        ("/bookings?limit=201&status=open", &["status", "limit"]),
-        ("/bookings?from=yesterday&to=x", &["from", "to"]),
-        ("/bookings?from=2027-01-02T00:00:00Z&to=2027-01-01T00:00:00Z", &["to"]),
-        ("/bookings?cursor=abc", &["cursor"]),
-        ("/bookings?doctor_id=", &["doctor_id"]),
-        ("/bookings?patient_id=a%00b", &["patient_id"]),
-        ("/bookings?doctor=D&doctor_id=D", &["doctor"]),
-        ("/bookings?limit=1&limit=2", &["limit"]),
-        (&format!("{booking}?wait=61"), &["wait"]),
-        (&format!("{booking}?wait=-1"), &["wait"]),
-        (&format!("{booking}?wait=1.5"), &["wait"]),
-        (&format!("{booking}?wait="), &["wait"]),
-        (&format!("{booking}?waits=1"), &["waits"]),
-        (&format!("{booking}/timeline?x"), &["x"]),
-    ] {
-        assert_eq!(desk.get(uri).await.fields(), fields, "{uri}");
-    }
-    assert_eq!(desk.call(Method::DELETE, &format!("{booking}?force=1")).await.fields(), ["force"]);
-    let posted = Request::post("/book?dry=1").header("content-type", "application/json").body(visit(24).to_string().into()).unwrap();
-    assert_eq!(desk.ask(posted).await.fields(), ["dry"]);
-}
-
-#[tokio::test]
-async fn pages_follow_their_cursors_to_the_end() {
-    let desk = Desk::open();
-    for hours in [72, 24, 48] {
-        desk.book(hours, &[]).await;
-    }
-    let mut seen = Vec::new();
-    let mut uri = "/bookings?doctor_id=DOC001&limit=2&from=2020-01-01T00:00:00+01:00".to_owned();
-    loop {
-        let page = desk.get(&uri).await.json();
-        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["datetime"].as_str().unwrap().to_owned()));
-        let Some(cursor) = page["next_cursor"].as_str() else { break };
-        uri = format!("/bookings?doctor_id=DOC001&limit=2&cursor={cursor}");
-    }
-    assert!(seen.len() == 3 && seen.is_sorted(), "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,17 +131,6 @@ async fn an_outcome_in_doubt_that_is_found_is_answered_as_first_made() {
     desk.store.be(Mood::Doubtful);
     let accepted = desk.book(24, &[]).await;
     assert_eq!((accepted.status.as_u16(), &accepted.json()["status"]), (202, &json!("pending")));
-}
-
-#[tokio::test]
-async fn a_time_that_cannot_be_is_named_as_it_was_sent() {
-    let desk = Desk::open();
-    for field in ["datetime", "time_slot"] {
-        for time in ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
-            let body = json!({ "patient_id": "PAC001", field: time });
-            assert_eq!(desk.post(body.to_string(), &[]).await.fields(), [field]);
-        }
-    }
 }
 
 #[tokio::test]
@@ -488,26 +322,15 @@ async fn every_answer_that_the_document_lists_is_given() {
     }
     let without = Desk::without_webhooks();
     without.call(Method::POST, &format!("{webhook}/test")).await;
-    desk.seen_too(&without);
+    desk.document.seen_too(&without.document);
     // Two routes have nothing in them that could fail; metrics are there, and the next test takes them away.
-    let unseen: Vec<_> = desk.unseen().into_iter().map(|(operation, status)| format!("{operation} {status}")).collect();
+    let unseen: Vec<_> = desk.document.unseen().into_iter().map(|(operation, status)| format!("{operation} {status}")).collect();
     assert_eq!(unseen, ["home 500", "live 500", "metrics 404"]);
 }
 
 #[tokio::test]
 async fn without_a_recorder_there_are_no_metrics() {
     assert_eq!(Desk::with(None, false).get("/metrics").await.code(), "not_found");
-}
-
-#[tokio::test]
-async fn a_plain_request_id_is_kept_and_any_other_replaced() {
-    let desk = Desk::open();
-    let ask = |id: &str| desk.ask(Request::get("/health/live").header("x-request-id", id).body(Body::empty()).unwrap());
-    assert_eq!(ask("abc-1.2_3").await.header("x-request-id"), "abc-1.2_3");
-    for id in ["", "a b", "a\"b", &"x".repeat(65)] {
-        assert_ne!(ask(id).await.header("x-request-id"), id);
-    }
-    assert_ne!(ask("").await.header("x-request-id"), ask("").await.header("x-request-id"));
 }
 
 #[test]

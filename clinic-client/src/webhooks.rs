@@ -1,0 +1,100 @@
+use clinic_core::api::{ProblemCode, WebhookList, WebhookRequest, WebhookSecretView, WebhookTestView, WebhookView};
+use reqwest::Method;
+use uuid::Uuid;
+
+use crate::{call::Call, client::Client, error::Error, key::Key};
+
+/// Webhooks: endpoints registered, shown, tried out, removed.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    client: Client,
+}
+
+impl Webhooks {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Registers an endpoint: every event is posted there from then on.
+    pub fn register(&self, url: impl Into<String>) -> RegisterWebhook {
+        RegisterWebhook { client: self.client.clone(), request: WebhookRequest::new(url), key: None }
+    }
+
+    /// All endpoints, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn list(&self) -> Result<WebhookList, Error> {
+        Call::new(&self.client, "webhooks", Method::GET, &["webhooks"]).send().await
+    }
+
+    /// An endpoint.
+    ///
+    /// # Errors
+    /// [`Error`]; `not_found` when there is none of that id.
+    pub async fn get(&self, id: Uuid) -> Result<WebhookView, Error> {
+        self.one("webhook", Method::GET, id).send().await
+    }
+
+    /// Removes an endpoint. A try that follows one whose answer was lost finds it gone, and that is success.
+    ///
+    /// # Errors
+    /// [`Error`]; `not_found` when there was none of that id.
+    pub async fn remove(&self, id: Uuid) -> Result<(), Error> {
+        match self.one("removeWebhook", Method::DELETE, id).done().await {
+            Err(error) if error.attempts > 1 && error.code() == Some(ProblemCode::NotFound) => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Posts a test event to an endpoint, and tells what came of it.
+    ///
+    /// # Errors
+    /// [`Error`]; `webhooks_off` when the clinic posts none.
+    pub async fn test(&self, id: Uuid) -> Result<WebhookTestView, Error> {
+        self.at("testWebhook", id, "test").key(&Key::generate()).send().await
+    }
+
+    /// Gives an endpoint a new secret, beside the old one for a while. Whoever gets no answer should ask once more.
+    ///
+    /// # Errors
+    /// [`Error`], as [`get`](Self::get).
+    pub async fn renew_secret(&self, id: Uuid) -> Result<WebhookSecretView, Error> {
+        // A second try would make the secret of the first one the old one, whose answer was lost.
+        self.at("renewWebhookSecret", id, "secret").key(&Key::generate()).once().send().await
+    }
+
+    fn one(&self, operation: &'static str, method: Method, id: Uuid) -> Call {
+        Call::new(&self.client, operation, method, &["webhooks", &id.to_string()])
+    }
+
+    fn at(&self, operation: &'static str, id: Uuid, what: &str) -> Call {
+        Call::new(&self.client, operation, Method::POST, &["webhooks", &id.to_string(), what])
+    }
+}
+
+/// An endpoint, about to be registered.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is registered before send()"]
+pub struct RegisterWebhook {
+    client: Client,
+    request: WebhookRequest,
+    key: Option<String>,
+}
+
+impl RegisterWebhook {
+    /// The idempotency key, 1-255 visible ASCII characters; a new UUIDv7 unless set.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Registers it: the endpoint, and the secret that its deliveries are signed with, which is shown this once.
+    ///
+    /// # Errors
+    /// [`Error`]; `webhook_exists` when the URL is registered, by an earlier try whose answer was lost perhaps: renew its secret then.
+    pub async fn send(self) -> Result<WebhookSecretView, Error> {
+        let key = Key::given(self.key.as_deref())?;
+        Call::new(&self.client, "registerWebhook", Method::POST, &["webhooks"]).body(&self.request).key(&key).send().await
+    }
+}

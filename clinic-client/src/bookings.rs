@@ -4,7 +4,10 @@ use clinic_core::api::{BookRequest, BookingView, TimelineView};
 use reqwest::Method;
 use uuid::Uuid;
 
-use crate::{booking_list::ListBookings, call::Call, client::Client, error::Error, events::Events, key::Key, wait::WaitUntilDecided};
+use crate::{
+    booking_list::ListBookings, call::Call, client::Client, error::Error, events::Events, journal::JournalEntry, key::Key,
+    wait::WaitUntilDecided,
+};
 
 /// The longest wait that the clinic allows in one call.
 const LONGEST_POLL: Duration = Duration::from_secs(60);
@@ -23,6 +26,11 @@ impl Bookings {
     /// Asks for an appointment.
     pub fn request(&self, request: BookRequest) -> RequestBooking {
         RequestBooking { client: self.client.clone(), request, key: None }
+    }
+
+    /// Asks for an appointment under the key that the journal keeps: for the first time, or once more after a crash.
+    pub fn resume(&self, entry: &JournalEntry) -> RequestBooking {
+        self.request(entry.request().clone()).idempotency_key(entry.key().to_string())
     }
 
     /// A booking as it stands.
@@ -97,7 +105,7 @@ pub struct RequestBooking {
 
 impl RequestBooking {
     /// The idempotency key, 1-255 visible ASCII characters; a new UUIDv7 unless set. The same key and body give the same booking,
-    /// always: give one of your own, or keep a journal, where a request must be made once even if this process dies.
+    /// always: give one of your own, or keep a [`Journal`](crate::Journal), where a request must be made once even if this process dies.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

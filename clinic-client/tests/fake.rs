@@ -39,6 +39,7 @@ fn faults() -> Vec<Fault> {
         Fault::OutcomeUnknown { done: true },
         Fault::OutcomeUnknown { done: false },
         Fault::Slow(Duration::from_secs(1)),
+        Fault::Late(Duration::from_millis(300)),
     ]
 }
 
@@ -46,7 +47,7 @@ fn faults() -> Vec<Fault> {
 async fn a_thousand_calls_with_faults_at_every_point_make_a_booking_each() {
     let clinic = FakeClinic::start().await.unwrap();
     let client = impatient(&clinic);
-    // Every fault first, every pair of faults, then one good answer: 90 calls with time-outs among them, and pairs without them again.
+    // Every fault, every pair of faults, and then a good answer; after those, pairs without time-outs again.
     let (all, quick) = (faults(), &faults()[..8]);
     let alone = all.iter().map(|fault| vec![*fault]);
     let pairs = all.iter().flat_map(|one| all.iter().map(|other| vec![*one, *other]));
@@ -76,7 +77,7 @@ async fn three_faults_are_an_error_that_says_so() {
         let is_right = match fault {
             Fault::DropBefore | Fault::DropAfter | Fault::CutAnswer => matches!(error.kind, ErrorKind::Transport(_)),
             Fault::Garbled => matches!(error.kind, ErrorKind::Decode(_)),
-            Fault::Slow(_) => matches!(error.kind, ErrorKind::Timeout),
+            Fault::Slow(_) | Fault::Late(_) => matches!(error.kind, ErrorKind::Timeout),
             Fault::Unavailable(_) => error.code() == Some(ProblemCode::Unavailable),
             Fault::TooManyRequests(_) => error.problem().unwrap().code == "http_429",
             _ => error.code() == Some(ProblemCode::OutcomeUnknown),

@@ -16,6 +16,8 @@ pub enum Fault {
     Garbled,
     /// What is asked is done, and the answer comes so much later.
     Slow(Duration),
+    /// What is asked is done so much later, whether or not its caller is still there, and then answered.
+    Late(Duration),
     /// Nothing is done: 503 `unavailable`, with `Retry-After` in whole seconds if it is given.
     Unavailable(Option<Duration>),
     /// Nothing is done: 429 of a proxy, with `Retry-After` in whole seconds if it is given.

@@ -85,7 +85,7 @@ async fn respond(state: &Arc<State>, request: hyper::Request<Incoming>) -> Resul
         match admit(state, &path, &bearer) {
             Ok(caller) => {
                 let request = Request { method: parts.method, path, query, headers: parts.headers, body, caller };
-                routes::answer(state, &request).await
+                done(state, request, fault).await?
             }
             Err(refusal) => refusal,
         }
@@ -97,6 +97,18 @@ async fn respond(state: &Arc<State>, request: hyper::Request<Incoming>) -> Resul
         sent.headers_mut().insert(REQUEST_ID, id);
     }
     Ok(sent)
+}
+
+/// What a request is answered with, once it is done.
+async fn done(state: &Arc<State>, request: Request, fault: Fault) -> Result<Answer, CutOff> {
+    let Fault::Late(by) = fault else { return Ok(routes::answer(state, &request).await) };
+    let state = Arc::clone(state);
+    // On its own, since the caller's connection may end before.
+    let late = tokio::spawn(async move {
+        tokio::time::sleep(by).await;
+        routes::answer(&state, &request).await
+    });
+    late.await.map_err(|_| CutOff)
 }
 
 /// Short and plain, as a clinic keeps it.
@@ -146,7 +158,7 @@ async fn spoilt(answer: Answer, fault: Fault) -> Result<Sent, CutOff> {
         Fault::OutcomeUnknown { .. } => {
             Ok(whole(Answer::problem(ProblemCode::OutcomeUnknown, "it is not known whether it was done: ask again with the same key")))
         }
-        Fault::None => Ok(whole(answer)),
+        Fault::None | Fault::Late(_) => Ok(whole(answer)),
     }
 }
 

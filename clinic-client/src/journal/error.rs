@@ -1,0 +1,21 @@
+use std::io;
+
+use thiserror::Error;
+
+/// Why a journal is of no use.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The file cannot be opened, read or written.
+    #[error("the journal cannot be read or written: look at its folder, its owner and the room on its disk")]
+    Io(#[from] io::Error),
+    /// Another process has it open.
+    #[error("another process has the journal open: give each process one of its own")]
+    Locked,
+    /// A line before the last is no record.
+    #[error("line {0} of the journal is no record: it was damaged or written by a newer release")]
+    Corrupt(usize),
+    /// A write failed before, so that nobody knows what is on disk.
+    #[error("a write to the journal failed before: open it again")]
+    Broken,
+}

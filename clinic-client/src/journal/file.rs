@@ -1,0 +1,190 @@
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions, TryLockError},
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use clinic_core::api::BookRequest;
+use uuid::Uuid;
+
+use super::{
+    JournalError,
+    record::{Record, unfinished},
+};
+
+/// The file is written anew once it has so many finished records.
+const MOST_FINISHED: usize = 1000;
+
+/// The open file, at its end.
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    file: fs::File,
+    open: Vec<(Uuid, BookRequest)>,
+    finished: usize,
+    /// A write failed: nobody knows what is on disk.
+    is_broken: bool,
+    /// Held for as long as this lives. A file of its own, since the journal's is replaced.
+    _lock: fs::File,
+}
+
+impl File {
+    /// Opens it, alone; what an earlier process left.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<(Uuid, BookRequest)>), JournalError> {
+        let lock = private(OpenOptions::new().create(true).truncate(false).write(true)).open(beside(path, ".lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::Locked,
+            TryLockError::Error(error) => JournalError::Io(error),
+        })?;
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            read => read?,
+        };
+        let (open, has_more) = unfinished(&bytes)?;
+        let file = if has_more || bytes.is_empty() { write_anew(path, &open)? } else { OpenOptions::new().append(true).open(path)? };
+        Ok((Self { path: path.to_owned(), file, open: open.clone(), finished: 0, is_broken: false, _lock: lock }, open))
+    }
+
+    pub(super) fn begin(&mut self, key: Uuid, request: &BookRequest) -> Result<(), JournalError> {
+        self.append(&Record::Begun { key, request: request.clone() })?;
+        self.open.push((key, request.clone()));
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self, key: Uuid) -> Result<(), JournalError> {
+        self.append(&Record::Finished { key })?;
+        self.open.retain(|(begun, _)| *begun != key);
+        self.finished += 1;
+        if self.finished >= MOST_FINISHED {
+            self.file = self.intact(|journal| write_anew(&journal.path, &journal.open))?;
+            self.finished = 0;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.intact(|journal| {
+            journal.file.write_all(&record.line())?;
+            journal.file.sync_data()
+        })
+    }
+
+    /// Does a piece of work on the file, and nothing more once one failed.
+    fn intact<T>(&mut self, work: impl FnOnce(&mut Self) -> std::io::Result<T>) -> Result<T, JournalError> {
+        if self.is_broken {
+            return Err(JournalError::Broken);
+        }
+        let done = work(self);
+        self.is_broken = done.is_err();
+        Ok(done?)
+    }
+}
+
+/// Puts a file with these entries in the journal's place: the old one or the new one is there, whenever this is cut off.
+fn write_anew(path: &Path, open: &[(Uuid, BookRequest)]) -> std::io::Result<fs::File> {
+    let next = beside(path, ".next");
+    let mut file = private(OpenOptions::new().create(true).truncate(true).write(true)).open(&next)?;
+    for (key, request) in open {
+        file.write_all(&Record::Begun { key: *key, request: request.clone() }.line())?;
+    }
+    file.sync_all()?;
+    fs::rename(&next, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_folder(folder)?;
+    OpenOptions::new().append(true).open(path)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
+
+/// For the eyes of its owner alone, where files have owners.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Elsewhere than on Unix a folder cannot be opened, nor need it be.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> BookRequest {
+        BookRequest { patient_id: Some("PAC001".into()), ..BookRequest::default() }
+    }
+
+    fn keys(entries: &[(Uuid, BookRequest)]) -> Vec<Uuid> {
+        entries.iter().map(|(key, _)| *key).collect()
+    }
+
+    #[test]
+    fn what_is_open_stays_over_any_number_of_finished_ones_and_the_file_stays_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (mut file, left) = File::open(&path).unwrap();
+        assert!(left.is_empty());
+        let first = Uuid::now_v7();
+        file.begin(first, &request()).unwrap();
+        for _ in 0..MOST_FINISHED {
+            let key = Uuid::now_v7();
+            file.begin(key, &request()).unwrap();
+            file.finish(key).unwrap();
+        }
+        let last = Uuid::now_v7();
+        file.begin(last, &request()).unwrap();
+        drop(file);
+        assert!(fs::metadata(&path).unwrap().len() < 500);
+        let (_file, left) = File::open(&path).unwrap();
+        assert_eq!(keys(&left), [first, last]);
+        assert!(left[0].1 == request());
+    }
+
+    #[test]
+    fn one_opens_it_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (file, _) = File::open(&path).unwrap();
+        assert!(matches!(File::open(&path), Err(JournalError::Locked)));
+        drop(file);
+        assert!(File::open(&path).is_ok());
+    }
+
+    #[test]
+    fn after_a_torn_record_the_next_one_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (mut file, _) = File::open(&path).unwrap();
+        let (torn, key) = (Uuid::now_v7(), Uuid::now_v7());
+        file.begin(torn, &request()).unwrap();
+        drop(file);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        let (mut file, left) = File::open(&path).unwrap();
+        assert!(left.is_empty());
+        file.begin(key, &request()).unwrap();
+        drop(file);
+        assert_eq!(keys(&File::open(&path).unwrap().1), [key]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_it_and_a_failed_write_ends_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (mut file, _) = File::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // Opened for reading only, so that the write fails.
+        file.file = fs::File::open(&path).unwrap();
+        assert!(matches!(file.begin(Uuid::now_v7(), &request()), Err(JournalError::Io(_))));
+        assert!(matches!(file.begin(Uuid::now_v7(), &request()), Err(JournalError::Broken)));
+    }
+}

@@ -47,7 +47,7 @@ impl File {
     }
 
     pub(super) fn begin(&mut self, key: Uuid, request: &BookRequest) -> Result<(), JournalError> {
-        self.append(&Record::Begun { key, request: request.clone() })?;
+        self.append(&Record::Begun { key, request: Box::new(request.clone()) })?;
         self.open.push((key, request.clone()));
         Ok(())
     }
@@ -86,7 +86,7 @@ fn write_anew(path: &Path, open: &[(Uuid, BookRequest)]) -> std::io::Result<fs::
     let next = beside(path, ".next");
     let mut file = private(OpenOptions::new().create(true).truncate(true).write(true)).open(&next)?;
     for (key, request) in open {
-        file.write_all(&Record::Begun { key: *key, request: request.clone() }.line())?;
+        file.write_all(&Record::Begun { key: *key, request: Box::new(request.clone()) }.line())?;
     }
     file.sync_all()?;
     fs::rename(&next, path)?;

@@ -8,7 +8,7 @@ use super::JournalError;
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Record {
-    Begun { key: Uuid, request: BookRequest },
+    Begun { key: Uuid, request: Box<BookRequest> },
     Finished { key: Uuid },
 }
 
@@ -31,7 +31,7 @@ pub(super) fn unfinished(bytes: &[u8]) -> Result<(Vec<(Uuid, BookRequest)>, bool
         let is_last = place + 1 == lines.len();
         let record = Some(line).filter(|line| line.ends_with(b"\n")).and_then(|line| serde_json::from_slice(line).ok());
         match record {
-            Some(Record::Begun { key, request }) => open.push((key, request)),
+            Some(Record::Begun { key, request }) => open.push((key, *request)),
             Some(Record::Finished { key }) => {
                 open.retain(|(begun, _)| *begun != key);
                 has_more = true;
@@ -49,7 +49,7 @@ mod tests {
 
     fn begun(key: u128) -> Vec<u8> {
         let request = BookRequest { patient_name: Some("Zo\u{eb}\n".into()), ..BookRequest::default() };
-        Record::Begun { key: Uuid::from_u128(key), request }.line()
+        Record::Begun { key: Uuid::from_u128(key), request: Box::new(request) }.line()
     }
 
     fn finished(key: u128) -> Vec<u8> {

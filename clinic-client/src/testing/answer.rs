@@ -11,8 +11,9 @@ use serde::Serialize;
 
 /// What a request is answered with.
 pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+    status: StatusCode,
+    /// Those of one name replace each other.
+    headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Body,
 }
 
@@ -23,7 +24,7 @@ pub(super) enum Body {
 
 impl Answer {
     pub(super) fn new(status: StatusCode, body: Body) -> Self {
-        Self { status, headers: HeaderMap::new(), body }
+        Self { status, headers: Vec::new(), body }
     }
 
     pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
@@ -49,8 +50,22 @@ impl Answer {
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
-        self.headers.insert(name, HeaderValue::from_str(value).expect("what is answered here is visible ASCII"));
+        self.headers.push((name, HeaderValue::from_str(value).expect("what is answered here is visible ASCII")));
         self
+    }
+
+    pub(super) fn without(mut self, name: &HeaderName) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// The head, as it is sent.
+    pub(super) fn head(&self) -> (StatusCode, HeaderMap) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        (self.status, headers)
     }
 
     fn of(problem: &Problem, code: ProblemCode) -> Self {

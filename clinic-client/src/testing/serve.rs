@@ -147,8 +147,7 @@ async fn spoilt(answer: Answer, fault: Fault) -> Result<Sent, CutOff> {
             Ok(whole(answer))
         }
         Fault::Unavailable(after) => {
-            let mut answer = Answer::problem(ProblemCode::Unavailable, "the clinic cannot serve this right now");
-            answer.headers.remove(RETRY_AFTER);
+            let answer = Answer::problem(ProblemCode::Unavailable, "the clinic cannot serve this right now").without(&RETRY_AFTER);
             Ok(whole(refused(answer, after)))
         }
         Fault::TooManyRequests(after) => {
@@ -168,9 +167,9 @@ fn whole(answer: Answer) -> Sent {
 
 /// An answer whose pieces are made from its body by `spoil`. Of a stream, the pieces from the second on: its events.
 fn sent(answer: Answer, spoil: impl Fn(Bytes) -> Vec<Result<Bytes, CutOff>> + Send + 'static) -> Sent {
-    let Answer { status, headers, body } = answer;
+    let (status, headers) = answer.head();
     let frames = |pieces: Vec<Result<Bytes, CutOff>>| stream::iter(pieces).map(|piece| piece.map(Frame::data));
-    let body = match body {
+    let body = match answer.body {
         Body::Whole(bytes) => {
             let length = bytes.len();
             match <[_; 1]>::try_from(spoil(bytes)) {

@@ -3,8 +3,8 @@
 //! The harness starts a clinic on a port and a store of its own, as a child process that can be killed at any instant
 //! ([`process`]), or inside the test's process with ports of the test's own ([`in_process`]); or a
 //! clinic of several processes ([`cluster`]) over a RabbitMQ in a container ([`rabbit`]), behind a network that can fail
-//! ([`relay`]); patients and systems to be told, who refuse as they are told ([`mailbox`], [`receiver`]), with
-//! certificates of an authority of the test's own ([`authority`]); it speaks to it with
+//! ([`relay`]) or be cut off at any byte ([`cutter`]); patients and systems to be told, who refuse as they are told ([`mailbox`],
+//! [`receiver`]), with certificates of an authority of the test's own ([`authority`]); it speaks to it with
 //! one method per endpoint ([`http`]), many clients at once if need be ([`load`]), or following bookings live ([`stream`]); waits
 //! for conditions instead of sleeping ([`eventually`]); and holds what came of it against what was promised
 //! ([`checker`]). Another project can use it to test its own deployment: the checker needs a store's file and a log.
@@ -12,6 +12,7 @@
 pub mod authority;
 pub mod checker;
 pub mod cluster;
+pub mod cutter;
 pub mod disk;
 pub mod eventually;
 pub mod http;

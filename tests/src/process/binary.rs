@@ -51,6 +51,21 @@ pub fn notifier_binary() -> PathBuf {
     binary("CLINIC_NOTIFIER_BIN", "clinic-notifier", "cargo build -p clinic-services")
 }
 
+/// An example of the client: in the folder `CLINIC_CLIENT_EXAMPLES`, or beside the test binary's.
+///
+/// # Panics
+/// When there is none; the text says how to build it.
+#[must_use]
+pub fn client_example(name: &str) -> PathBuf {
+    let beside = || {
+        let this = std::env::current_exe().expect("a process has a binary");
+        this.parent().and_then(Path::parent).unwrap_or(Path::new(".")).join("examples")
+    };
+    let path = std::env::var_os("CLINIC_CLIENT_EXAMPLES").map_or_else(beside, PathBuf::from).join(name);
+    assert!(path.is_file(), "there is no {}: build it with `cargo build -p clinic-client --examples`; tests/run does", path.display());
+    path
+}
+
 fn binary(variable: &str, beside: &str, build: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(
         || {

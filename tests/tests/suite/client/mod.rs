@@ -1,0 +1,13 @@
+//! The client against a clinic that is a process of its own, over a network that fails.
+
+mod examples;
+mod journal;
+mod relay;
+
+use clinic_client::BookRequest;
+use clinic_tests::load::slot_of_its_own;
+
+/// A request for a slot and by a patient that no other number has.
+fn request(number: usize) -> BookRequest {
+    serde_json::from_value(slot_of_its_own("client", number)).unwrap()
+}

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::runtime::Builder;
 
-use crate::{disk::Disk, lab::Lab, measure, report::Report, serve::Serve};
+use crate::{calls, disk::Disk, lab::Lab, measure, report::Report, serve::Serve};
 
 /// Measures the clinic against a bare echo of the same types, and what else its figures are.
 ///
@@ -42,6 +42,8 @@ enum Part {
     InFlight,
     /// Memory before the first request.
     Idle,
+    /// A call by the client against one by bare reqwest.
+    Calls,
 }
 
 #[derive(Args, Debug)]
@@ -67,6 +69,9 @@ struct Measure {
     /// Bookings of a run with no delay.
     #[arg(long, default_value_t = 100_000)]
     bookings: u64,
+    /// Calls of a run of the client.
+    #[arg(long, default_value_t = 10_000)]
+    calls: u64,
     /// Bookings in flight.
     #[arg(long, default_value_t = 10_000)]
     in_flight: usize,
@@ -123,10 +128,14 @@ impl Measure {
                 lone: None,
                 in_flight: None,
                 idle_mb: None,
+                calls: None,
                 disk,
             };
             if self.wants(Part::Idle) {
                 report.idle_mb = Some(measure::idle(&lab).await?);
+            }
+            if self.wants(Part::Calls) {
+                report.calls = Some(calls::calls(&lab, self.runs, self.calls).await?);
             }
             if self.wants(Part::Lone) {
                 report.lone = Some(measure::lone(&lab, &report.disk).await?);

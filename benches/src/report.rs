@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::{
+    calls::Calls,
     disk::Disk,
     figure::Figure,
     measure::{InFlight, Lone, Ratio, Scaled, Whole},
@@ -33,6 +34,8 @@ pub struct Report {
     pub in_flight: Option<InFlight>,
     /// Memory before the first request, in MB.
     pub idle_mb: Option<f64>,
+    /// A call by the client.
+    pub calls: Option<Calls>,
 }
 
 impl fmt::Display for Report {
@@ -64,6 +67,11 @@ impl fmt::Display for Report {
             single(f, &format!("{concurrency} in flight, 2-5 s: decided a second"), *decided, 0)?;
             single(f, &format!("  as a share of {concurrency} / 3.5 s"), *share, 3)?;
             single(f, "  resident at most, MB", *resident_mb, 1)?;
+        }
+        if let Some(Calls { bare, client, ratio }) = &self.calls {
+            row(f, "a call by bare reqwest, us", bare, 1)?;
+            row(f, "a call by the client, us", client, 1)?;
+            row(f, "client / reqwest", ratio, 3)?;
         }
         if let Some(idle) = self.idle_mb {
             single(f, "resident before the first request, MB", idle, 1)?;

@@ -14,7 +14,7 @@ use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     client::Client,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Unreadable},
     key::Key,
     retry,
     trace::Trace,
@@ -106,12 +106,12 @@ impl Call {
 
     /// Sends it, up to the client's number of tries, and reads the answer.
     pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, Error> {
-        self.tried(|body| serde_json::from_slice(body).map_err(|error| ErrorKind::Decode(Box::new(error)))).await
+        self.tried(|body| serde_json::from_slice(body).map_err(|error| Unreadable::from(error).into())).await
     }
 
     /// The same, of an answer that is text.
     pub(crate) async fn text(self) -> Result<String, Error> {
-        self.tried(|body| String::from_utf8(body.to_vec()).map_err(|error| ErrorKind::Decode(Box::new(error)))).await
+        self.tried(|body| String::from_utf8(body.to_vec()).map_err(|_| Unreadable::Text.into())).await
     }
 
     /// The same, of an answer that is empty.

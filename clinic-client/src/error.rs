@@ -95,7 +95,7 @@ impl ErrorKind {
         match self {
             Self::Timeout | Self::Transport(_) | Self::Undecided(_) => true,
             // Half an answer, or a garbled one, is read whole the next time; one of another contract is not.
-            Self::Decode(source) => source.downcast_ref::<serde_json::Error>().is_some_and(|error| error.is_syntax() || error.is_eof()),
+            Self::Decode(source) => matches!(source.downcast_ref(), Some(Unreadable::Json { .. } | Unreadable::Text)),
             // The patient's limit passes with a decision, not with a pause.
             Self::Api(problem) if problem.known_code() == Some(ProblemCode::TooManyPending) => false,
             Self::Api(problem) => matches!(problem.status, 408 | 429 | 502 | 503 | 504),
@@ -136,6 +136,40 @@ impl ErrorKind {
     }
 }
 
+/// Why an answer cannot be understood: no word of it, since it may name patients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Unreadable {
+    /// Garbled, or cut off.
+    #[error("it is no JSON from line {line}, column {column} on")]
+    Json {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// Garbled.
+    #[error("it is no text")]
+    Text,
+    /// JSON of something else.
+    #[error("it is JSON of another contract")]
+    Foreign,
+    /// A stream of events without an end to its lines.
+    #[error("a line or an event of the stream is longer than 1 MiB")]
+    Endless,
+}
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_data() { Self::Foreign } else { Self::Json { line: error.line(), column: error.column() } }
+    }
+}
+
+impl From<Unreadable> for ErrorKind {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Decode(Box::new(unreadable))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind.fmt(f)
@@ -171,7 +205,7 @@ mod tests {
     }
 
     fn undecoded(body: &str) -> ErrorKind {
-        ErrorKind::Decode(Box::new(serde_json::from_str::<Problem>(body).unwrap_err()))
+        Unreadable::from(serde_json::from_str::<Problem>(body).unwrap_err()).into()
     }
 
     #[test]
@@ -191,6 +225,15 @@ mod tests {
         assert!(undecoded(r#"{"type": "about"#).is_retryable());
         assert!(undecoded("\u{fffd}%&").is_retryable());
         assert!(!undecoded(r#"{"hello": "world"}"#).is_retryable());
+        assert!(ErrorKind::from(Unreadable::Text).is_retryable());
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_understood_is_not_repeated_in_the_error() {
+        for body in [r#"{"type": 7, "title": "Juan"}"#, r#"{"status": "Juan"}"#, "Juan"] {
+            let error = Error::new(undecoded(body));
+            assert!(!format!("{error} {error:?}").contains("Juan"), "{error:?}");
+        }
     }
 
     #[test]

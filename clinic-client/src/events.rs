@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     call::Call,
     client::Client,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Unreadable},
     sse::Parser,
 };
 
@@ -180,13 +180,13 @@ impl Follow {
         };
         let piece = timeout(SILENCE, response.chunk()).await.map_err(|_| Error::new(ErrorKind::Timeout))?;
         let Some(piece) = piece.map_err(|error| Error::new(ErrorKind::connection(error)))? else { return Ok(Read::Ended) };
-        let events = parser.push(&piece).map_err(|error| Error::new(ErrorKind::Decode(Box::new(error))))?;
+        let events = parser.push(&piece).map_err(|unreadable| Error::new(unreadable.into()))?;
         self.come_again = parser.retry().unwrap_or(self.come_again);
         if let Some(id) = parser.last_event_id() {
             self.go_on_from = Some(id.to_owned());
         }
         for event in events {
-            let entry: TimelineEvent = serde_json::from_str(&event.data).map_err(|error| Error::new(ErrorKind::Decode(Box::new(error))))?;
+            let entry: TimelineEvent = serde_json::from_str(&event.data).map_err(|error| Error::new(Unreadable::from(error).into()))?;
             if self.seen.is_none_or(|seen| entry.seq > seen) {
                 self.seen = Some(entry.seq);
                 self.is_decided |= matches!(entry.kind, EntryKind::Confirmed | EntryKind::Rejected | EntryKind::Cancelled);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use thiserror::Error;
+use crate::error::Unreadable;
 
 /// The longest line and the most data of one event, in bytes.
 const MOST: usize = 1024 * 1024;
@@ -14,17 +14,6 @@ const MOST: usize = 1024 * 1024;
 pub(crate) struct Event {
     /// What was sent, its lines joined by line feeds.
     pub(crate) data: String,
-}
-
-/// Why a stream is read no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum BadStream {
-    /// A line or an event beyond [`MOST`].
-    #[error("a line or an event of the stream is longer than 1 MiB")]
-    TooLong,
-    /// Not UTF-8.
-    #[error("the stream is not UTF-8")]
-    NotText,
 }
 
 /// Reads one stream, in pieces cut anywhere.
@@ -56,7 +45,7 @@ impl Parser {
     }
 
     /// Takes a piece, and gives the events that it completes.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Vec<Event>, BadStream> {
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Vec<Event>, Unreadable> {
         let mut events = Vec::new();
         for byte in piece {
             let ends = match byte {
@@ -70,13 +59,13 @@ impl Parser {
             self.after_return = *byte == b'\r';
             if ends {
                 let line = std::mem::take(&mut self.rest);
-                let line = std::str::from_utf8(&line).map_err(|_| BadStream::NotText)?;
+                let line = std::str::from_utf8(&line).map_err(|_| Unreadable::Text)?;
                 let line = if self.begun { line } else { line.strip_prefix('\u{feff}').unwrap_or(line) };
                 self.begun = true;
                 events.extend(self.line(line));
             }
             if self.rest.len() > MOST || self.data.len() > MOST {
-                return Err(BadStream::TooLong);
+                return Err(Unreadable::Endless);
             }
         }
         Ok(events)
@@ -164,11 +153,11 @@ mod tests {
     fn what_never_ends_is_not_kept() {
         let mut parser = Parser::default();
         let endless = vec![b'x'; MOST + 1];
-        assert_eq!(parser.push(&endless), Err(BadStream::TooLong));
+        assert_eq!(parser.push(&endless), Err(Unreadable::Endless));
         let mut parser = Parser::default();
         let line = [b"data: ".as_slice(), &vec![b'x'; MOST / 2], b"\n"].concat();
         assert_eq!(parser.push(&line), Ok(Vec::new()));
-        assert_eq!(parser.push(&line).and_then(|_| parser.push(&line)), Err(BadStream::TooLong));
-        assert_eq!(Parser::default().push(b"data: \xff\n"), Err(BadStream::NotText));
+        assert_eq!(parser.push(&line).and_then(|_| parser.push(&line)), Err(Unreadable::Endless));
+        assert_eq!(Parser::default().push(b"data: \xff\n"), Err(Unreadable::Text));
     }
 }

@@ -277,7 +277,10 @@ fn letters(state: &State, request: &Request) -> Result<Answer, Answer> {
     let filter = query.finish(filter)?;
     let found = state.ward().letters(&filter);
     let next = found.last().filter(|_| found.len() >= filter.limit as usize).map(|letter| LetterCursor::after(letter).encode());
-    Ok(Answer::ok(&DeadLetterPage::new(found.iter().map(DeadLetterView::from).collect(), next)))
+    let mut page = DeadLetterPage::new(found.iter().map(DeadLetterView::from).collect(), next);
+    // No broker, no poison, which the first page says.
+    page.poison = filter.after.is_none().then(Vec::new);
+    Ok(Answer::ok(&page))
 }
 
 fn letter_id(text: &str) -> Result<DeadLetterId, Answer> {

@@ -7,9 +7,11 @@ use clinic_services::http::document;
 use uuid::Uuid;
 
 type Asked = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// An operation's id, and the method that asks for it.
+type Method = (&'static str, fn(Client) -> Asked);
 
 /// The client's method for each operation. What comes of it does not matter here.
-fn methods() -> Vec<(&'static str, fn(Client) -> Asked)> {
+fn methods() -> Vec<Method> {
     /// A method, called and its answer dropped.
     macro_rules! ask {
         ($client:ident => $call:expr) => {

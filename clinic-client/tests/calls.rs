@@ -335,3 +335,29 @@ async fn a_webhook_that_is_gone_once_a_removal_is_tried_again_was_removed() {
     Mock::given(method("DELETE")).respond_with(problem(504, "outcome_unknown")).up_to_n_times(1).mount(&server).await;
     client(&server).webhooks().remove(id).await.unwrap();
 }
+
+#[tokio::test]
+async fn events_that_come_again_are_given_once_and_the_last_one_is_named() {
+    let server = MockServer::start().await;
+    let id = Uuid::now_v7();
+    let event = |seq: u32, kind: &str| {
+        let data = json!({"seq": seq, "at": "2027-03-20T00:00:00Z", "kind": kind});
+        format!("id: {seq}\r\nevent: {kind}\r\ndata: {data}\r\n\r\n")
+    };
+    let stream = |text: String| ResponseTemplate::new(200).set_body_raw(text, "text/event-stream");
+    let events = || path(format!("/booking/{id}/events"));
+    // The last event of the first stream is cut off; the second begins too early.
+    let cut = format!("retry: 1\n\n{}{}id: 3\n", event(1, "accepted"), event(2, "attempt"));
+    Mock::given(events()).respond_with(stream(cut)).up_to_n_times(1).with_priority(1).mount(&server).await;
+    let over = ResponseTemplate::new(204);
+    Mock::given(events()).and(header("last-event-id", "3")).respond_with(over).with_priority(2).mount(&server).await;
+    let rest = format!("{}{}", event(2, "attempt"), event(3, "confirmed"));
+    Mock::given(events()).and(header("last-event-id", "2")).respond_with(stream(rest)).with_priority(3).mount(&server).await;
+    let mut events = client(&server).bookings().events(id);
+    let mut seen = Vec::new();
+    while let Some(event) = events.try_next().await.unwrap() {
+        seen.push(event.seq);
+    }
+    assert_eq!(seen, [1, 2, 3]);
+    assert_eq!(server.received_requests().await.unwrap().len(), 3);
+}

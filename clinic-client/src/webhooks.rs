@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{call::Call, client::Client, error::Error, key::Key};
 
-/// Webhooks: endpoints registered, shown, tried out, removed.
+/// Webhooks: endpoints registered, shown, tried out, switched on, removed.
 #[derive(Clone, Debug)]
 pub struct Webhooks {
     client: Client,
@@ -55,13 +55,21 @@ impl Webhooks {
         self.at("testWebhook", id, "test").key(&Key::generate()).send().await
     }
 
-    /// Gives an endpoint a new secret, beside the old one for a while. Whoever gets no answer should ask once more.
+    /// Switches an endpoint on that was switched off.
+    ///
+    /// # Errors
+    /// [`Error`], as [`get`](Self::get).
+    pub async fn enable(&self, id: Uuid) -> Result<WebhookView, Error> {
+        self.at("enableWebhook", id, "enable").key(&Key::generate()).send().await
+    }
+
+    /// Gives an endpoint a new secret; those before it sign, too, for a day. So a try that follows one whose answer was lost makes
+    /// another one, and no delivery is refused for that.
     ///
     /// # Errors
     /// [`Error`], as [`get`](Self::get).
     pub async fn renew_secret(&self, id: Uuid) -> Result<WebhookSecretView, Error> {
-        // A second try would make the secret of the first one the old one, whose answer was lost.
-        self.at("renewWebhookSecret", id, "secret").key(&Key::generate()).once().send().await
+        self.at("renewWebhookSecret", id, "secret").key(&Key::generate()).send().await
     }
 
     fn one(&self, operation: &'static str, method: Method, id: Uuid) -> Call {

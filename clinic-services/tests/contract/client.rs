@@ -34,6 +34,7 @@ fn methods() -> Vec<Method> {
         ("webhook", ask!(client => client.webhooks().get(Uuid::nil()))),
         ("removeWebhook", ask!(client => client.webhooks().remove(Uuid::nil()))),
         ("testWebhook", ask!(client => client.webhooks().test(Uuid::nil()))),
+        ("enableWebhook", ask!(client => client.webhooks().enable(Uuid::nil()))),
         ("renewWebhookSecret", ask!(client => client.webhooks().renew_secret(Uuid::nil()))),
         ("health", ask!(client => client.health())),
         ("live", ask!(client => client.live())),

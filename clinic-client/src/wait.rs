@@ -17,6 +17,8 @@ use crate::{
 const POLL: Duration = Duration::from_secs(20);
 /// What the last call of a wait may take beyond it: without that, a wait of a second could end with no answer at all.
 const GRACE: Duration = Duration::from_secs(2);
+/// The longest wait: a year, after which every booking is decided.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 /// How much before its time a held call may be answered.
 const EARLY: Duration = Duration::from_millis(100);
 
@@ -43,7 +45,7 @@ impl WaitUntilDecided {
     }
 
     async fn wait(self) -> Result<BookingView, Error> {
-        let until = Instant::now() + self.max_wait;
+        let until = Instant::now() + self.max_wait.min(LONGEST);
         let retry = self.bookings.client().inner.retry;
         let mut failed = 0;
         for attempts in 1.. {

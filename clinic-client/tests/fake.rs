@@ -206,3 +206,24 @@ async fn a_token_opens_it() {
     assert_eq!(stranger.bookings().list().send().await.unwrap_err().code(), Some(ProblemCode::Unauthorized));
     assert!(stranger.health().await.is_ok());
 }
+
+#[tokio::test]
+async fn webhooks_are_registered_shown_and_removed() {
+    let clinic = FakeClinic::start().await.unwrap();
+    let webhooks = clinic.client().webhooks();
+    let made = webhooks.register("https://hooks.example.org/clinic").send().await.unwrap();
+    let again = webhooks.register("https://hooks.example.org/clinic").send().await.unwrap_err();
+    assert_eq!(again.code(), Some(ProblemCode::WebhookExists));
+    assert_eq!(webhooks.register("ftp://hooks.example.org").send().await.unwrap_err().fields()[0].field, "url");
+    let id = made.webhook.id;
+    let renewed = webhooks.renew_secret(id).await.unwrap();
+    assert!(renewed.secret != made.secret && renewed.webhook.former_until.is_some());
+    assert!(webhooks.test(id).await.unwrap().delivered);
+    assert_eq!(webhooks.enable(id).await.unwrap(), webhooks.get(id).await.unwrap());
+    assert_eq!(webhooks.list().await.unwrap().items.len(), 1);
+    // The answer to the removal is lost, and the next try finds nothing.
+    clinic.plan([Fault::DropAfter]);
+    webhooks.remove(id).await.unwrap();
+    assert!(webhooks.list().await.unwrap().items.is_empty());
+    assert_eq!(webhooks.get(id).await.unwrap_err().code(), Some(ProblemCode::NotFound));
+}

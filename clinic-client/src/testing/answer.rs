@@ -27,6 +27,10 @@ impl Answer {
         Self { status, headers: Vec::new(), body }
     }
 
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self::new(status, Body::Whole(Bytes::new()))
+    }
+
     pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         let body = serde_json::to_vec(value).expect("answers are made of strings, numbers and lists, which always serialise");
         let answer = Self::new(status, Body::Whole(body.into())).header(CONTENT_TYPE, "application/json");

@@ -24,6 +24,7 @@ mod routes;
 mod serve;
 mod state;
 mod ward;
+mod webhooks;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
@@ -41,7 +42,8 @@ const ZONE: chrono_tz::Tz = chrono_tz::UTC;
 /// A clinic in memory that speaks the API on a free port of this host. It keeps the contract of a real one (its routes, checks and
 /// codes, idempotency keys, no two bookings of a doctor at one time) and none of its promises: dropped, it is gone with all it held.
 ///
-/// It decides at once, and confirms, unless it is told otherwise. Local times are UTC, notices are none.
+/// It decides at once, and confirms, unless it is told otherwise. Local times are UTC; there are no
+/// notices, and nothing is posted to webhooks.
 pub struct FakeClinic {
     address: SocketAddr,
     state: Arc<State>,

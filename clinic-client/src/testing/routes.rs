@@ -28,6 +28,7 @@ use super::{
     query::Query,
     state::State,
     ward::{Refused, now},
+    webhooks,
 };
 
 /// The largest body that is read.
@@ -54,12 +55,23 @@ impl From<Refused> for Answer {
     }
 }
 
+impl From<BadBody> for Answer {
+    fn from(bad: BadBody) -> Self {
+        match bad {
+            BadBody::Fields(errors) => Self::invalid(errors),
+            BadBody::Syntax(text) => Self::problem(ProblemCode::BadRequest, &text),
+            _ => Self::problem(ProblemCode::BadRequest, "the body is no request"),
+        }
+    }
+}
+
 /// Answers a request.
 pub(super) async fn answer(state: &Arc<State>, request: &Request) -> Answer {
     let path: Vec<_> = request.path.split('/').skip(1).collect();
     let allow = match path[..] {
-        ["book"] | ["dead-letters", _, "replay"] => "POST",
-        ["booking", _] => "GET,HEAD,DELETE",
+        ["book"] | ["dead-letters", _, "replay"] | ["webhooks", _, "test" | "enable" | "secret"] => "POST",
+        ["webhooks"] => "GET,HEAD,POST",
+        ["booking" | "webhooks", _] => "GET,HEAD,DELETE",
         ["" | "bookings" | "dead-letters" | "health" | "metrics"]
         | ["booking", _, "timeline" | "events"]
         | ["dead-letters", _]
@@ -69,7 +81,7 @@ pub(super) async fn answer(state: &Arc<State>, request: &Request) -> Answer {
     let method = &request.method;
     let is_allowed = allow.split(',').any(|allowed| allowed == method.as_str());
     if method == Method::OPTIONS {
-        return Answer::new(StatusCode::NO_CONTENT, Body::Whole(Bytes::new())).header(ALLOW, allow);
+        return Answer::empty(StatusCode::NO_CONTENT).header(ALLOW, allow);
     }
     if !is_allowed {
         return Answer::problem(ProblemCode::MethodNotAllowed, "this route has no such method: see the Allow header").header(ALLOW, allow);
@@ -92,6 +104,7 @@ async fn routed(state: &Arc<State>, request: &Request, path: &[&str]) -> Result<
         ["dead-letters"] => letters(state, request),
         ["dead-letters", id] => letter(state, request, id),
         ["dead-letters", id, _] => replay(state, request, id),
+        ["webhooks", ..] => webhooks::answer(state, request, path),
         ["health"] | ["health", "ready"] => Ok(Answer::ok(&Health::new(HealthStatus::Ok, "ok".into(), "ok".into()))),
         ["health", _] => Ok(Answer::ok(&Alive::new())),
         ["metrics"] => Err(Answer::problem(ProblemCode::NotFound, "this process records no metrics")),
@@ -108,12 +121,7 @@ fn book(state: &State, request: &Request) -> Result<Answer, Answer> {
         (Some(key), None) => Some(key.to_str().map_err(|_| Answer::wrong("Idempotency-Key", "must be visible ASCII characters"))?),
         (None, _) => None,
     };
-    let body = request.body.as_ref().ok_or_else(|| Answer::problem(ProblemCode::BodyTooLarge, "the body is larger than 64 KiB"))?;
-    let body = BookRequest::from_json(body).map_err(|bad| match bad {
-        BadBody::Fields(errors) => Answer::invalid(errors),
-        BadBody::Syntax(text) => Answer::problem(ProblemCode::BadRequest, &text),
-        _ => Answer::problem(ProblemCode::BadRequest, "the body is no booking request"),
-    })?;
+    let body = BookRequest::from_json(body(request)?)?;
     let appointment = request::parse(&body, Defaults::new(ZONE, Language::Spanish)).map_err(Answer::invalid)?;
     let key = key.map(|key| IdempotencyKey::parse(&request.caller, key, &appointment)).transpose();
     let key = key.map_err(|error| Answer::invalid(vec![error]))?;
@@ -136,8 +144,13 @@ fn book(state: &State, request: &Request) -> Result<Answer, Answer> {
     Ok(Answer::json(StatusCode::ACCEPTED, &view).header(LOCATION, &format!("/booking/{}", booking.id)))
 }
 
+/// The body, unless it was too large.
+pub(super) fn body(request: &Request) -> Result<&Bytes, Answer> {
+    request.body.as_ref().ok_or_else(|| Answer::problem(ProblemCode::BodyTooLarge, "the body is larger than 64 KiB"))
+}
+
 /// `application/json` or `application/...+json`, with any parameters, and no content coding.
-fn expect_json(headers: &HeaderMap) -> Result<(), Answer> {
+pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), Answer> {
     let refuse = |detail| Err(Answer::problem(ProblemCode::UnsupportedMediaType, detail));
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
     let subtype = given.split(';').next().unwrap_or_default().trim().strip_prefix("application/").unwrap_or_default();
@@ -202,7 +215,7 @@ fn events(state: &Arc<State>, request: &Request, id: &str) -> Result<Answer, Ans
     let kept = ward.find(id).ok_or_else(no_booking)?;
     let last = kept.entries.last().map_or(0, |entry| entry.seq);
     if kept.is_over() && seen.is_some_and(|seen| seen >= last) {
-        return Ok(Answer::new(StatusCode::NO_CONTENT, Body::Whole(Bytes::new())).header(CACHE_CONTROL, "no-store"));
+        return Ok(Answer::empty(StatusCode::NO_CONTENT).header(CACHE_CONTROL, "no-store"));
     }
     let hello = stream::once(std::future::ready(Ok(Bytes::from_static(b"retry: 100\n\n"))));
     let live = hello.chain(follow(Arc::clone(state), id, seen.unwrap_or(0))).boxed();

@@ -12,6 +12,7 @@ use clinic_core::{
     page::{Cursor, Filter},
     request::IdempotencyKey,
     timeline::{Entry, EntryKind},
+    webhook::Endpoint,
 };
 
 /// How many undecided bookings a patient may have.
@@ -30,6 +31,7 @@ pub(super) struct Kept {
 pub(super) struct Ward {
     pub(super) kept: Vec<Kept>,
     letters: Vec<DeadLetter>,
+    pub(super) webhooks: Vec<Endpoint>,
 }
 
 /// Why something is not done.

@@ -1,0 +1,80 @@
+//! Webhooks: registered, shown, switched on, removed. Nothing is posted anywhere.
+
+use std::time::Duration;
+
+use clinic_core::{
+    api::{ProblemCode, WebhookList, WebhookRequest, WebhookSecretView, WebhookTestView, WebhookView},
+    id::EndpointId,
+    webhook::{Endpoint, FORMER_SIGNS_FOR, FormerSecret, MAX_ENDPOINTS, Secret},
+};
+use hyper::{Method, StatusCode, header::LOCATION};
+
+use super::{
+    answer::Answer,
+    query::Query,
+    routes::{Request, body, expect_json},
+    state::State,
+    ward::now,
+};
+
+/// Answers a request to `/webhooks` and what is below it.
+pub(super) fn answer(state: &State, request: &Request, path: &[&str]) -> Result<Answer, Answer> {
+    let id = path.get(1).map(|id| id.parse::<EndpointId>().map_err(|_| no_webhook())).transpose()?;
+    Query::none(request.query.as_deref())?;
+    let mut ward = state.ward();
+    let Some(id) = id else {
+        return if request.method == Method::POST {
+            register(&mut ward.webhooks, request)
+        } else {
+            Ok(Answer::ok(&WebhookList::new(ward.webhooks.iter().map(WebhookView::from).collect())))
+        };
+    };
+    if request.method == Method::DELETE {
+        one(&mut ward.webhooks, id)?;
+        ward.webhooks.retain(|webhook| webhook.id != id);
+        return Ok(Answer::empty(StatusCode::NO_CONTENT));
+    }
+    let webhook = one(&mut ward.webhooks, id)?;
+    Ok(match path.get(2) {
+        Some(&"test") => Answer::ok(&WebhookTestView::new(None, Some(204), Duration::ZERO)),
+        Some(&"secret") => {
+            let until = now() + chrono::Duration::from_std(FORMER_SIGNS_FOR).unwrap_or_default();
+            webhook.former.insert(0, FormerSecret::new(webhook.secret, until));
+            webhook.secret = Secret::new(rand::random());
+            Answer::ok(&WebhookSecretView::from(&*webhook))
+        }
+        enable => {
+            if enable.is_some() {
+                webhook.disabled = None;
+            }
+            Answer::ok(&WebhookView::from(&*webhook))
+        }
+    })
+}
+
+fn register(webhooks: &mut Vec<Endpoint>, request: &Request) -> Result<Answer, Answer> {
+    expect_json(&request.headers)?;
+    let url = WebhookRequest::from_json(body(request)?)?.url;
+    if !url.starts_with("https://") || reqwest::Url::parse(&url).is_err() {
+        return Err(Answer::wrong("url", "must be an https URL"));
+    }
+    if webhooks.iter().any(|webhook| webhook.url == url) {
+        return Err(Answer::problem(ProblemCode::WebhookExists, "this URL is registered"));
+    }
+    if webhooks.len() >= MAX_ENDPOINTS {
+        return Err(Answer::problem(ProblemCode::TooManyWebhooks, "remove one first"));
+    }
+    let webhook = Endpoint::new(EndpointId::generate(), url, Secret::new(rand::random()), now());
+    let answer = Answer::json(StatusCode::CREATED, &WebhookSecretView::from(&webhook));
+    let answer = answer.header(LOCATION, &format!("/webhooks/{}", webhook.id));
+    webhooks.push(webhook);
+    Ok(answer)
+}
+
+fn one(webhooks: &mut [Endpoint], id: EndpointId) -> Result<&mut Endpoint, Answer> {
+    webhooks.iter_mut().find(|webhook| webhook.id == id).ok_or_else(no_webhook)
+}
+
+fn no_webhook() -> Answer {
+    Answer::problem(ProblemCode::NotFound, "there is no webhook with this id")
+}

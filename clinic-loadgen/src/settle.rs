@@ -29,9 +29,9 @@ pub struct Settled {
     pub confirmed: u64,
     /// Of those, rejected.
     pub rejected: u64,
-    /// Decided, and every notice sent.
+    /// Decided, and every notice sent, or skipped for a reason, such as a patient without an address.
     pub told: u64,
-    /// Decided, every notice settled, but not all of them sent.
+    /// Decided, every notice settled, and one of them failed.
     pub not_told: u64,
     /// Pending, or with a notice pending, when the time was over.
     pub unsettled: u64,
@@ -52,8 +52,8 @@ impl Settled {
         self.decided += 1;
         self.confirmed += u64::from(booking.status == Status::Confirmed);
         self.rejected += u64::from(booking.status == Status::Rejected);
-        let sent = booking.notices.iter().all(|notice| notice.state == NoticeState::Sent);
-        *(if sent { &mut self.told } else { &mut self.not_told }) += 1;
+        let told = booking.notices.iter().all(|notice| notice.state != NoticeState::Failed);
+        *(if told { &mut self.told } else { &mut self.not_told }) += 1;
     }
 }
 

@@ -126,5 +126,5 @@ fn headers(id: &str, timestamp: i64, signatures: &str) -> HeaderMap {
     ])
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;

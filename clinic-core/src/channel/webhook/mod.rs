@@ -126,5 +126,6 @@ fn headers(id: &str, timestamp: i64, signatures: &str) -> HeaderMap {
     ])
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

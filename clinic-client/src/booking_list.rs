@@ -12,8 +12,8 @@ use crate::{
     pages::Items,
 };
 
-/// A list of bookings, about to be asked for. Filters add up; the order is (`datetime`, `id`).
-#[derive(Clone, Debug)]
+/// A list of bookings, about to be asked for. Filters add up; the order is (`datetime`, `id`). Its `Debug` shows no patient.
+#[derive(Clone)]
 #[must_use = "nothing is asked before send()"]
 pub struct ListBookings {
     client: Client,
@@ -24,6 +24,12 @@ pub struct ListBookings {
     to: Option<DateTime<Utc>>,
     limit: Option<u32>,
     cursor: Option<String>,
+}
+
+impl std::fmt::Debug for ListBookings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ListBookings").field("status", &self.status).field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
+    }
 }
 
 impl ListBookings {

@@ -23,9 +23,9 @@ impl Bookings {
         Self { client }
     }
 
-    /// Asks for an appointment.
+    /// Asks for an appointment, under an idempotency key of its own.
     pub fn request(&self, request: BookRequest) -> RequestBooking {
-        RequestBooking { client: self.client.clone(), request, key: None }
+        RequestBooking { client: self.client.clone(), request, key: Key::fresh() }
     }
 
     /// Asks for an appointment under the key that the journal keeps: for the first time, or once more after a crash.
@@ -94,20 +94,26 @@ impl Bookings {
     }
 }
 
-/// A request for an appointment, about to be sent.
+/// A request for an appointment, about to be sent. A clone has the same key: sent once more after a failure, it is still one booking.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before send()"]
 pub struct RequestBooking {
     client: Client,
     request: BookRequest,
-    key: Option<String>,
+    key: String,
 }
 
 impl RequestBooking {
+    /// The idempotency key that it is sent under.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The idempotency key, 1-255 visible ASCII characters; a new UUIDv7 unless set. The same key and body give the same booking,
     /// always: give one of your own, or keep a [`Journal`](crate::Journal), where a request must be made once even if this process dies.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.key = key.into();
         self
     }
 
@@ -116,7 +122,7 @@ impl RequestBooking {
     /// # Errors
     /// [`Error`]; `slot_taken` when another booking of the doctor overlaps.
     pub async fn send(self) -> Result<BookingView, Error> {
-        let key = Key::given(self.key.as_deref())?;
+        let key = Key::parse(&self.key)?;
         Call::new(&self.client, "book", Method::POST, &["book"]).body(&self.request).key(&key).send().await
     }
 }

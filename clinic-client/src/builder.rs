@@ -31,6 +31,7 @@ pub struct Builder {
     roots: Vec<Vec<u8>>,
     idle: usize,
     idle_timeout: Duration,
+    no_proxy: bool,
     trace_context: Option<TraceContext>,
 }
 
@@ -41,6 +42,9 @@ pub enum BuildError {
     /// The URL is none.
     #[error("the clinic's URL must look like {URL}")]
     Url(#[source] Source),
+    /// The URL has more than an address and a path.
+    #[error("the clinic's URL must have neither a query nor a fragment: leave out what follows ? and #")]
+    Query,
     /// The URL is of a kind that this client does not speak.
     #[error("the clinic's URL must begin with http:// or https://")]
     Scheme,
@@ -74,6 +78,7 @@ impl Builder {
             roots: Vec::new(),
             idle: usize::MAX,
             idle_timeout: Duration::from_secs(25),
+            no_proxy: false,
             trace_context: None,
         }
     }
@@ -135,6 +140,12 @@ impl Builder {
         self
     }
 
+    /// Goes straight to the clinic, whatever proxy the environment names (`HTTP_PROXY` and the like).
+    pub const fn no_proxy(mut self) -> Self {
+        self.no_proxy = true;
+        self
+    }
+
     /// What gives the `traceparent` (W3C Trace Context) of the span that a call is made in. Without it, or where it gives none, each
     /// call gets a trace of its own.
     pub fn trace_context(mut self, current: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
@@ -153,6 +164,9 @@ impl Builder {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(BuildError::Credentials);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(BuildError::Query);
         }
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -190,6 +204,9 @@ impl Builder {
             .retry(reqwest::retry::never());
         if !roots.is_empty() {
             http = http.tls_certs_merge(roots);
+        }
+        if self.no_proxy {
+            http = http.no_proxy();
         }
         http.build().map_err(|error| BuildError::Setup(Box::new(error)))
     }
@@ -229,10 +246,19 @@ mod tests {
     }
 
     #[test]
-    fn debug_never_shows_the_token() {
-        let builder = Builder::new("http://clinic.example").token("hush");
+    fn debug_never_shows_the_token_a_path_or_a_patient() {
+        let builder = Builder::new("http://clinic.example/hush").token("hush");
         let client = builder.clone().build().unwrap();
-        let shown = format!("{builder:?} {client:?} {:?} {:?}", client.bookings(), client.bookings().list());
-        assert!(!shown.contains("hush"), "{shown}");
+        let list = client.bookings().list().patient("hush");
+        let shown = format!("{builder:?} {client:?} {:?} {list:?} {:?}", client.bookings(), list.clone().stream());
+        assert!(!shown.contains("hush") && shown.contains("http://clinic.example"), "{shown}");
+    }
+
+    #[test]
+    fn a_url_has_an_address_and_a_path_alone() {
+        for url in ["http://clinic.example/?key=hush", "http://clinic.example/#here"] {
+            let error = Builder::new(url).build().unwrap_err();
+            assert!(matches!(error, BuildError::Query) && !error.to_string().contains("hush"), "{error:?}");
+        }
     }
 }

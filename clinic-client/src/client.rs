@@ -114,7 +114,8 @@ impl Client {
 }
 
 impl std::fmt::Debug for Client {
+    /// Shows where it is, and neither the token nor a path, which may hold one.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("url", &self.inner.url.as_str()).finish_non_exhaustive()
+        f.debug_struct("Client").field("origin", &self.inner.url.origin().ascii_serialization()).finish_non_exhaustive()
     }
 }

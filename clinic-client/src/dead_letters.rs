@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use clinic_core::{
-    api::{DeadLetterPage, DeadLetterView, ReplayView},
+    api::{DeadLetterPage, DeadLetterView, ProblemCode, ReplayView},
     dead_letter::DeadLetterKind,
 };
 use reqwest::Method;
@@ -48,7 +48,7 @@ impl DeadLetters {
 
     /// Replays a letter, once: a repeat is refused with `already_replayed`, and so is a try that follows one whose answer was lost.
     pub fn replay(&self, id: i64) -> ReplayDeadLetter {
-        ReplayDeadLetter { client: self.client.clone(), id, key: None, dry_run: false }
+        ReplayDeadLetter { client: self.client.clone(), id, dry_run: false }
     }
 }
 
@@ -58,31 +58,29 @@ impl DeadLetters {
 pub struct ReplayDeadLetter {
     client: Client,
     id: i64,
-    key: Option<String>,
     dry_run: bool,
 }
 
 impl ReplayDeadLetter {
-    /// The idempotency key, 1-255 visible ASCII characters; a new UUIDv7 unless set.
-    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
     /// Only says what would come of it.
     pub const fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
         self
     }
 
-    /// Asks for it.
+    /// Asks for it. A try that follows one whose answer was lost finds the letter replayed, and that is success.
     ///
     /// # Errors
     /// [`Error`]; `slot_taken`, `already_started`, `already_replayed`, `superseded` and the like when it cannot be.
     pub async fn send(self) -> Result<ReplayView, Error> {
-        let key = Key::given(self.key.as_deref())?;
-        let call = Call::new(&self.client, "replay", Method::POST, &["dead-letters", &self.id.to_string(), "replay"]).key(&key);
-        if self.dry_run { call.query("dry_run", "true") } else { call }.send().await
+        let route = ["dead-letters", &self.id.to_string(), "replay"];
+        let call = Call::new(&self.client, "replay", Method::POST, &route).key(&Key::generate());
+        match if self.dry_run { call.query("dry_run", "true") } else { call }.send().await {
+            Err(error) if !self.dry_run && error.attempts > 1 && error.code() == Some(ProblemCode::AlreadyReplayed) => {
+                Ok(ReplayView::new(false, DeadLetters::new(self.client).get(self.id).await?))
+            }
+            answer => answer,
+        }
     }
 }
 

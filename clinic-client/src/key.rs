@@ -10,8 +10,12 @@ pub(crate) struct Key(HeaderValue);
 impl Key {
     /// A new UUIDv7.
     pub(crate) fn generate() -> Self {
-        let text = Uuid::now_v7().to_string();
-        Self(HeaderValue::try_from(text).expect("a UUID is hexadecimal digits and hyphens"))
+        Self(HeaderValue::try_from(Self::fresh()).expect("a UUID is hexadecimal digits and hyphens"))
+    }
+
+    /// The text of a new one.
+    pub(crate) fn fresh() -> String {
+        Uuid::now_v7().to_string()
     }
 
     /// A key of the caller's, 1-255 visible ASCII characters.
@@ -19,11 +23,6 @@ impl Key {
         let is_key = (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
         let header = HeaderValue::from_str(key).ok().filter(|_| is_key);
         header.map(Self).ok_or_else(|| Error::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
-    }
-
-    /// The caller's, or a new one.
-    pub(crate) fn given(key: Option<&str>) -> Result<Self, Error> {
-        key.map_or_else(|| Ok(Self::generate()), Self::parse)
     }
 
     pub(crate) fn header(&self) -> HeaderValue {

@@ -17,7 +17,7 @@ impl Webhooks {
 
     /// Registers an endpoint: every event is posted there from then on.
     pub fn register(&self, url: impl Into<String>) -> RegisterWebhook {
-        RegisterWebhook { client: self.client.clone(), request: WebhookRequest::new(url), key: None }
+        RegisterWebhook { client: self.client.clone(), request: WebhookRequest::new(url) }
     }
 
     /// All endpoints, the oldest first.
@@ -47,12 +47,12 @@ impl Webhooks {
         }
     }
 
-    /// Posts a test event to an endpoint, and tells what came of it.
+    /// Posts a test event to an endpoint, and tells what came of it. Tried once: each try is a post.
     ///
     /// # Errors
     /// [`Error`]; `webhooks_off` when the clinic posts none.
     pub async fn test(&self, id: Uuid) -> Result<WebhookTestView, Error> {
-        self.at("testWebhook", id, "test").key(&Key::generate()).send().await
+        self.at("testWebhook", id, "test").key(&Key::generate()).once().send().await
     }
 
     /// Switches an endpoint on that was switched off.
@@ -87,22 +87,14 @@ impl Webhooks {
 pub struct RegisterWebhook {
     client: Client,
     request: WebhookRequest,
-    key: Option<String>,
 }
 
 impl RegisterWebhook {
-    /// The idempotency key, 1-255 visible ASCII characters; a new UUIDv7 unless set.
-    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
     /// Registers it: the endpoint, and the secret that its deliveries are signed with, which is shown this once.
     ///
     /// # Errors
     /// [`Error`]; `webhook_exists` when the URL is registered, by an earlier try whose answer was lost perhaps: renew its secret then.
     pub async fn send(self) -> Result<WebhookSecretView, Error> {
-        let key = Key::given(self.key.as_deref())?;
-        Call::new(&self.client, "registerWebhook", Method::POST, &["webhooks"]).body(&self.request).key(&key).send().await
+        Call::new(&self.client, "registerWebhook", Method::POST, &["webhooks"]).body(&self.request).key(&Key::generate()).send().await
     }
 }

@@ -337,6 +337,40 @@ async fn a_webhook_that_is_gone_once_a_removal_is_tried_again_was_removed() {
 }
 
 #[tokio::test]
+async fn a_request_that_failed_is_the_same_one_when_it_is_sent_again() {
+    let server = MockServer::start().await;
+    let accepted = ResponseTemplate::new(202).set_body_json(booking(Uuid::now_v7(), "pending"));
+    script(&server, vec![problem(503, "unavailable"), problem(503, "unavailable"), problem(503, "unavailable"), accepted]).await;
+    let request = client(&server).bookings().request(request());
+    assert!(request.clone().send().await.unwrap_err().is_retryable());
+    request.clone().send().await.unwrap();
+    assert!(keys(&server).await.iter().all(|key| key == request.key()));
+}
+
+#[tokio::test]
+async fn a_letter_found_replayed_by_a_try_after_a_lost_answer_was_replayed() {
+    let server = MockServer::start().await;
+    let letter = json!({
+        "id": 7, "booking": Uuid::now_v7(), "kind": "decide", "code": "availability_unreachable", "attempts": 4, "notice": null,
+        "channel": null, "at": "2027-03-21T15:30:00Z", "replayed_at": "2027-03-21T15:31:00Z", "replayed_as": Uuid::now_v7()
+    });
+    let shown = ResponseTemplate::new(200).set_body_json(letter);
+    Mock::given(method("GET")).and(path("/dead-letters/7")).respond_with(shown).mount(&server).await;
+    Mock::given(method("POST")).respond_with(problem(409, "already_replayed")).with_priority(9).mount(&server).await;
+    let replay = client(&server).dead_letters().replay(7);
+    assert_eq!(replay.clone().send().await.unwrap_err().code(), Some(ProblemCode::AlreadyReplayed), "by somebody else");
+    Mock::given(method("POST")).respond_with(problem(504, "outcome_unknown")).up_to_n_times(1).mount(&server).await;
+    assert!(replay.send().await.unwrap().dead_letter.replayed_as.is_some());
+}
+
+#[tokio::test]
+async fn an_endpoint_is_tried_out_once() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(problem(503, "unavailable")).mount(&server).await;
+    assert_eq!(client(&server).webhooks().test(Uuid::now_v7()).await.unwrap_err().attempts, 1);
+}
+
+#[tokio::test]
 async fn events_that_come_again_are_given_once_and_the_last_one_is_named() {
     let server = MockServer::start().await;
     let id = Uuid::now_v7();

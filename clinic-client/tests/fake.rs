@@ -191,9 +191,9 @@ async fn dead_letters_are_listed_tried_and_replayed_once() {
     let letters: Vec<_> = desk.list().code("availability_unreachable").replayed(false).stream().try_collect().await.unwrap();
     assert_eq!((letters.len(), letters[0].booking), (1, booking.id));
     assert!(desk.replay(letters[0].id).dry_run(true).send().await.unwrap().dry_run);
-    let replayed = desk.replay(letters[0].id).idempotency_key("mine").send().await.unwrap();
+    let replayed = desk.replay(letters[0].id).send().await.unwrap();
     assert_eq!(replayed.dead_letter.replayed_as, Some(clinic.bookings()[1].id));
-    assert_eq!(clinic.calls().last().unwrap().idempotency_key.as_deref(), Some("mine"));
+    assert!(clinic.calls().last().unwrap().idempotency_key.is_some());
     assert_eq!(desk.replay(letters[0].id).send().await.unwrap_err().code(), Some(ProblemCode::AlreadyReplayed));
     assert_eq!(desk.get(letters[0].id).await.unwrap().replayed_as, replayed.dead_letter.replayed_as);
 }

@@ -104,7 +104,7 @@ impl FakeClinic {
 
     /// Begins a client of it, with its first token.
     pub fn client_builder(&self) -> Builder {
-        let builder = Client::builder(&self.url());
+        let builder = Client::builder(&self.url()).no_proxy();
         self.state.tokens.first().map_or_else(|| builder.clone(), |token| builder.clone().token(token))
     }
 

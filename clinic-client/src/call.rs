@@ -9,7 +9,8 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::{Instant, sleep};
+use thiserror::Error;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The longest body of an answer, in bytes: a page of 200 bookings is a thirtieth of it.
+const LONGEST_BODY: usize = 16 * 1024 * 1024;
 
 pub(crate) struct Call {
     client: Client,
@@ -35,15 +38,60 @@ pub(crate) struct Call {
     /// A status that answers the call, though it is none of success.
     answered_by: Option<u16>,
     timeout: Duration,
+    call_timeout: Option<Duration>,
     tries: u32,
 }
 
-/// A try that failed.
-struct Failure {
-    kind: ErrorKind,
-    request_id: String,
+/// A call that failed, or one try of it.
+pub(crate) struct Failure {
+    pub(crate) kind: ErrorKind,
+    pub(crate) attempts: u32,
+    pub(crate) request_id: Option<String>,
     /// How long the server wants to be left alone.
+    pub(crate) asked: Option<Duration>,
+}
+
+impl From<ErrorKind> for Failure {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind, attempts: 0, request_id: None, asked: None }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self { kind: failure.kind, attempts: failure.attempts, request_id: failure.request_id }
+    }
+}
+
+/// An answer that comes bit by bit.
+pub(crate) struct Opened {
+    pub(crate) response: Response,
+    pub(crate) request_id: String,
+    pub(crate) span: Span,
+}
+
+/// A body that is longer than any of the contract.
+#[derive(Debug, Error)]
+#[error("it is longer than 16 MiB")]
+struct TooLong;
+
+/// What the head of an answer says beside its status.
+struct Said {
+    request_id: String,
     asked: Option<Duration>,
+}
+
+impl Said {
+    fn hear(&mut self, headers: &HeaderMap) {
+        if let Some(id) = text(headers, &REQUEST_ID) {
+            id.clone_into(&mut self.request_id);
+        }
+        self.asked = text(headers, &RETRY_AFTER).and_then(|header| retry::asked(header, Utc::now()));
+    }
+
+    fn failure(self, kind: ErrorKind, attempts: u32) -> Failure {
+        Failure { kind, attempts, request_id: Some(self.request_id), asked: self.asked }
+    }
 }
 
 impl Call {
@@ -51,8 +99,19 @@ impl Call {
     pub(crate) fn new(client: &Client, operation: &'static str, method: Method, route: &[&str]) -> Self {
         let mut url = client.inner.url.clone();
         url.path_segments_mut().expect("the builder takes http and https URLs only, which have a path").pop_if_empty().extend(route);
-        let (headers, timeout, tries) = (client.inner.headers.clone(), client.inner.timeout, client.inner.retry.tries);
-        Self { client: client.clone(), operation, method, url, headers, body: Bytes::new(), answered_by: None, timeout, tries }
+        let inner = &client.inner;
+        Self {
+            client: client.clone(),
+            operation,
+            method,
+            url,
+            headers: inner.headers.clone(),
+            body: Bytes::new(),
+            answered_by: None,
+            timeout: inner.timeout,
+            call_timeout: inner.call_timeout,
+            tries: inner.retry.tries,
+        }
     }
 
     /// Adds a query parameter.
@@ -86,9 +145,10 @@ impl Call {
         self.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
     }
 
-    /// Allows the server this much more than the usual time.
+    /// Allows the server this much more than the usual time, for a try and for the whole call.
     pub(crate) fn longer(mut self, wait: Duration) -> Self {
         self.timeout = self.timeout.saturating_add(wait);
+        self.call_timeout = self.call_timeout.map(|all| all.saturating_add(wait));
         self
     }
 
@@ -106,35 +166,44 @@ impl Call {
 
     /// Sends it, up to the client's number of tries, and reads the answer.
     pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, Error> {
+        self.answer().await.map_err(Error::from)
+    }
+
+    /// The same, for callers that pause as the server asked.
+    pub(crate) async fn answer<T: DeserializeOwned>(self) -> Result<T, Failure> {
         self.tried(|body| serde_json::from_slice(body).map_err(|error| Unreadable::from(error).into())).await
     }
 
     /// The same, of an answer that is text.
     pub(crate) async fn text(self) -> Result<String, Error> {
-        self.tried(|body| String::from_utf8(body.to_vec()).map_err(|_| Unreadable::Text.into())).await
+        self.tried(|body| String::from_utf8(body.to_vec()).map_err(|_| Unreadable::Text.into())).await.map_err(Error::from)
     }
 
     /// The same, of an answer that is empty.
     pub(crate) async fn done(self) -> Result<(), Error> {
-        self.tried(|_| Ok(())).await
+        self.tried(|_| Ok(())).await.map_err(Error::from)
     }
 
-    async fn tried<T>(self, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Error> {
+    async fn tried<T>(self, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Failure> {
         let trace = Trace::new(self.client.inner.trace_context.as_ref());
-        let span = tracing::debug_span!(
+        let span = self.span(&trace);
+        self.tries_within(&trace, read).instrument(span).await
+    }
+
+    fn span(&self, trace: &Trace) -> Span {
+        tracing::debug_span!(
             "clinic_call",
             operation = self.operation,
             traceparent = trace.parent,
             request_id = Empty,
             attempts = Empty,
             error = Empty
-        );
-        self.tries_within(&trace, read).instrument(span).await
+        )
     }
 
-    async fn tries_within<T>(&self, trace: &Trace, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Error> {
+    async fn tries_within<T>(&self, trace: &Trace, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Failure> {
         let inner = &self.client.inner;
-        let until = inner.call_timeout.and_then(|all| Instant::now().checked_add(all));
+        let until = self.call_timeout.and_then(|all| Instant::now().checked_add(all));
         let left = || until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
         let span = Span::current();
         for attempt in 1.. {
@@ -149,8 +218,11 @@ impl Call {
             let pause = inner.retry.pause(attempt, failure.asked, rand::random());
             let may_again = attempt < self.tries && failure.kind.is_retryable() && pause < left() && inner.budget.take();
             if !may_again {
-                span.record("attempts", attempt).record("request_id", &failure.request_id).record("error", failure.kind.code());
-                return Err(Error { kind: failure.kind, attempts: attempt, request_id: Some(failure.request_id) });
+                if is_refusal(&failure.kind) {
+                    inner.budget.answered(attempt - 1);
+                }
+                failed(&span, &failure);
+                return Err(failure);
             }
             tracing::debug!(attempt, error = failure.kind.code(), pause_ms = pause.as_millis(), "trying again");
             sleep(pause).await;
@@ -166,41 +238,51 @@ impl Call {
         left: Duration,
         read: impl Fn(&[u8]) -> Result<T, ErrorKind>,
     ) -> Result<T, Failure> {
-        let (mut request_id, mut asked) = (trace.request_id(attempt), None);
+        let mut said = Said { request_id: trace.request_id(attempt), asked: None };
         let answered = async {
-            let request = self.request(trace, &request_id).timeout(self.timeout.min(left));
+            let request = self.request(trace, &said.request_id).timeout(self.timeout.min(left));
             let answer = request.send().await.map_err(ErrorKind::connection)?;
-            if let Some(id) = text(answer.headers(), &REQUEST_ID) {
-                id.clone_into(&mut request_id);
-            }
-            asked = text(answer.headers(), &RETRY_AFTER).and_then(|header| retry::asked(header, Utc::now()));
+            said.hear(answer.headers());
             let status = answer.status();
-            let body = answer.bytes().await.map_err(ErrorKind::connection)?;
+            let body = whole(answer).await?;
             if status.is_success() || self.answered_by == Some(status.as_u16()) {
                 read(&body)
             } else {
                 Err(ErrorKind::answer(status.as_u16(), &body))
             }
         };
-        answered.await.map_err(|kind| Failure { kind, request_id, asked })
+        let answered = answered.await;
+        answered.map_err(|kind| said.failure(kind, attempt))
     }
 
-    /// Opens an answer that comes bit by bit: sent once, its head awaited, its body left to be read.
-    pub(crate) async fn open(self) -> Result<Response, Error> {
+    /// Opens an answer that comes bit by bit: sent once, as the caller's try number `attempt`, its head awaited, its body left to be
+    /// read.
+    pub(crate) async fn open(self, attempt: u32) -> Result<Opened, Failure> {
         let trace = Trace::new(self.client.inner.trace_context.as_ref());
-        let request_id = trace.request_id(1);
+        let span = self.span(&trace);
+        let mut said = Said { request_id: trace.request_id(attempt), asked: None };
         let opened = async {
-            let head = tokio::time::timeout(self.timeout, self.request(&trace, &request_id).send()).await;
+            let head = timeout(self.timeout, self.request(&trace, &said.request_id).send()).await;
             let answer = head.map_err(|_| ErrorKind::Timeout)?.map_err(ErrorKind::connection)?;
+            said.hear(answer.headers());
             if answer.status().is_success() {
                 return Ok(answer);
             }
             let status = answer.status().as_u16();
-            let body = tokio::time::timeout(self.timeout, answer.bytes()).await;
-            let body = body.map_err(|_| ErrorKind::Timeout)?.map_err(ErrorKind::connection)?;
+            let body = timeout(self.timeout, whole(answer)).await.map_err(|_| ErrorKind::Timeout)??;
             Err(ErrorKind::answer(status, &body))
         };
-        opened.await.map_err(|kind| Error { kind, attempts: 1, request_id: Some(request_id.clone()) })
+        match opened.instrument(span.clone()).await {
+            Ok(response) => {
+                span.record("attempts", attempt).record("request_id", &said.request_id);
+                Ok(Opened { response, request_id: said.request_id, span })
+            }
+            Err(kind) => {
+                let failure = said.failure(kind, attempt);
+                failed(&span, &failure);
+                Err(failure)
+            }
+        }
     }
 
     fn request(&self, trace: &Trace, request_id: &str) -> reqwest::RequestBuilder {
@@ -210,6 +292,31 @@ impl Call {
         let request = self.client.inner.http.request(self.method.clone(), self.url.clone()).headers(headers);
         if self.body.is_empty() { request } else { request.body(self.body.clone()) }
     }
+}
+
+/// Whether the clinic answered, though with a no: it is well.
+fn is_refusal(kind: &ErrorKind) -> bool {
+    match kind {
+        ErrorKind::InvalidRequest(_) => true,
+        ErrorKind::Api(problem) => problem.status < 500 && !kind.is_retryable(),
+        _ => false,
+    }
+}
+
+fn failed(span: &Span, failure: &Failure) {
+    span.record("attempts", failure.attempts).record("request_id", &failure.request_id).record("error", failure.kind.code());
+}
+
+/// The whole body, unless it is longer than any of the contract.
+async fn whole(mut answer: Response) -> Result<Vec<u8>, ErrorKind> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(ErrorKind::connection)? {
+        if body.len() + piece.len() > LONGEST_BODY {
+            return Err(ErrorKind::Decode(Box::new(TooLong)));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 /// A time as query parameters carry it.

@@ -11,19 +11,21 @@ use clinic_core::{api::TimelineEvent, timeline::EntryKind};
 use futures_core::Stream;
 use futures_util::{StreamExt, stream::unfold};
 use reqwest::{
-    Method, Response, StatusCode,
-    header::{ACCEPT, HeaderName, HeaderValue},
+    Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
+use thiserror::Error as ThisError;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::{
-    call::Call,
+    call::{Call, Failure, Opened},
     client::Client,
     error::{Error, ErrorKind, Unreadable},
-    sse::Parser,
+    sse::{Event, Parser},
 };
 
+const EVENT_STREAM: &str = "text/event-stream";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long a stream may be silent before its connection is given up: a clinic sends a sign of life every 15 s.
 const SILENCE: Duration = Duration::from_secs(40);
@@ -102,15 +104,35 @@ struct Follow {
     go_on_from: Option<String>,
     is_decided: bool,
     came: VecDeque<TimelineEvent>,
-    open: Option<(Response, Parser)>,
+    /// What went wrong behind the entries that came.
+    broken: Option<ErrorKind>,
+    open: Option<Connection>,
     come_again: Duration,
+    /// Connections in a row that brought no entry.
     failed: u32,
     away_since: Option<Instant>,
 }
 
+struct Connection {
+    opened: Opened,
+    parser: Parser,
+    has_begun: bool,
+}
+
+/// Why an answer is no stream of events.
+#[derive(Debug, ThisError)]
+enum NoStream {
+    #[error("its content type is not {EVENT_STREAM}")]
+    Foreign,
+    #[error("it ended before its first byte")]
+    Empty,
+}
+
 /// How a connection went on.
 enum Read {
-    More,
+    Opened,
+    /// Bytes came that can be understood.
+    Came,
     Ended,
     /// Nothing more is to come.
     Over,
@@ -126,6 +148,7 @@ impl Follow {
             go_on_from: None,
             is_decided: false,
             came: VecDeque::new(),
+            broken: None,
             open: None,
             come_again: COME_AGAIN,
             failed: 0,
@@ -140,68 +163,126 @@ impl Follow {
                 return Some((Ok(entry), Some(follow)));
             }
             match follow.read().await {
-                Ok(Read::More) => {
+                Ok(Read::Opened) => {}
+                Ok(Read::Came) => {
                     follow.away_since = None;
                     if !follow.came.is_empty() {
                         follow.failed = 0;
                     }
                 }
-                Ok(Read::Ended) => {
-                    follow.open = None;
-                    // Decided, so that this was the end, most likely: the next answer says so at once.
-                    if !follow.is_decided || follow.failed > 0 {
-                        sleep(follow.come_again).await;
-                    }
-                    follow.failed += 1;
-                }
+                Ok(Read::Ended) => follow.pause_after_end().await,
                 Ok(Read::Over) => return None,
-                Err(error) => {
-                    follow.open = None;
-                    let away_since = *follow.away_since.get_or_insert_with(Instant::now);
-                    let pause = follow.client.inner.retry.pause(follow.failed + 1, None, rand::random());
-                    if !error.is_retryable() || away_since.elapsed() + pause > follow.max_outage {
+                Err(failure) => {
+                    if let Err(error) = follow.pause_after(failure).await {
                         return Some((Err(error), None));
                     }
-                    follow.failed += 1;
-                    sleep(pause).await;
                 }
             }
         }
     }
 
-    async fn read(&mut self) -> Result<Read, Error> {
-        let Some((response, parser)) = &mut self.open else {
-            let response = self.connect().await?;
-            if response.status() == StatusCode::NO_CONTENT {
-                return Ok(Read::Over);
-            }
-            self.open = Some((response, Parser::default()));
-            return Ok(Read::More);
-        };
-        let piece = timeout(SILENCE, response.chunk()).await.map_err(|_| Error::new(ErrorKind::Timeout))?;
-        let Some(piece) = piece.map_err(|error| Error::new(ErrorKind::connection(error)))? else { return Ok(Read::Ended) };
-        let events = parser.push(&piece).map_err(|unreadable| Error::new(unreadable.into()))?;
-        self.come_again = parser.retry().unwrap_or(self.come_again);
-        if let Some(id) = parser.last_event_id() {
-            self.go_on_from = Some(id.to_owned());
+    async fn pause_after_end(&mut self) {
+        self.open = None;
+        // Decided, so that this was the end, most likely: the next answer says so at once.
+        if self.failed > 0 {
+            sleep(self.pause(None).max(self.come_again)).await;
+        } else if !self.is_decided {
+            sleep(self.come_again).await;
         }
-        for event in events {
-            let entry: TimelineEvent = serde_json::from_str(&event.data).map_err(|error| Error::new(Unreadable::from(error).into()))?;
-            if self.seen.is_none_or(|seen| entry.seq > seen) {
-                self.seen = Some(entry.seq);
-                self.is_decided |= matches!(entry.kind, EntryKind::Confirmed | EntryKind::Rejected | EntryKind::Cancelled);
-                self.came.push_back(entry);
-            }
-        }
-        Ok(Read::More)
+        self.failed += 1;
     }
 
-    async fn connect(&self) -> Result<Response, Error> {
+    /// Pauses after what passes with time, unless the clinic was away for too long.
+    async fn pause_after(&mut self, failure: Failure) -> Result<(), Error> {
+        self.open = None;
+        let away_since = *self.away_since.get_or_insert_with(Instant::now);
+        let pause = self.pause(failure.asked);
+        if !failure.kind.is_retryable() || away_since.elapsed() + pause > self.max_outage {
+            return Err(failure.into());
+        }
+        tracing::debug!(attempt = failure.attempts, error = failure.kind.code(), pause_ms = pause.as_millis(), "trying again");
+        self.failed = self.failed.saturating_add(1);
+        sleep(pause).await;
+        Ok(())
+    }
+
+    fn pause(&self, asked: Option<Duration>) -> Duration {
+        self.client.inner.retry.patient_pause(self.failed.saturating_add(1), asked, rand::random())
+    }
+
+    async fn read(&mut self) -> Result<Read, Failure> {
+        if self.open.is_none() {
+            return self.connect().await;
+        }
+        let read = match self.broken.take() {
+            Some(broken) => Err(broken),
+            None => self.piece().await,
+        };
+        read.map_err(|kind| self.failure(kind))
+    }
+
+    async fn piece(&mut self) -> Result<Read, ErrorKind> {
+        let connection = self.open.as_mut().expect("only an open connection is read");
+        let piece = timeout(SILENCE, connection.opened.response.chunk()).await.map_err(|_| ErrorKind::Timeout)?;
+        let Some(piece) = piece.map_err(ErrorKind::connection)? else {
+            return if connection.has_begun { Ok(Read::Ended) } else { Err(ErrorKind::Transport(Box::new(NoStream::Empty))) };
+        };
+        connection.has_begun = true;
+        let mut events = Vec::new();
+        let parsed = connection.parser.push(&piece, &mut events);
+        let retry = connection.parser.retry();
+        let last_event_id = connection.parser.last_event_id().map(str::to_owned);
+        self.come_again = retry.map_or(self.come_again, |asked| self.client.inner.retry.bounded(asked));
+        let taken = events.into_iter().try_for_each(|event| self.take(event)).and_then(|()| {
+            // Later than the last event where ids without data followed.
+            self.go_on_from = last_event_id.or(self.go_on_from.take());
+            parsed
+        });
+        match taken {
+            Err(unreadable) if self.came.is_empty() => return Err(unreadable.into()),
+            taken => self.broken = taken.err().map(ErrorKind::from),
+        }
+        Ok(Read::Came)
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Unreadable> {
+        let entry: TimelineEvent = serde_json::from_str(&event.data)?;
+        self.go_on_from = event.id.or(self.go_on_from.take());
+        if self.seen.is_none_or(|seen| entry.seq > seen) {
+            self.seen = Some(entry.seq);
+            self.is_decided |= matches!(entry.kind, EntryKind::Confirmed | EntryKind::Rejected | EntryKind::Cancelled);
+            self.came.push_back(entry);
+        }
+        Ok(())
+    }
+
+    async fn connect(&mut self) -> Result<Read, Failure> {
         let mut call = Call::new(&self.client, "events", Method::GET, &["booking", &self.id.to_string(), "events"])
-            .header(ACCEPT, HeaderValue::from_static("text/event-stream"));
+            .header(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
         if let Some(id) = self.go_on_from.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             call = call.header(LAST_EVENT_ID, id);
         }
-        call.open().await
+        let opened = call.open(self.failed.saturating_add(1)).await?;
+        if opened.response.status() == StatusCode::NO_CONTENT {
+            return Ok(Read::Over);
+        }
+        let is_stream = is_event_stream(opened.response.headers());
+        self.open = Some(Connection { opened, parser: Parser::default(), has_begun: false });
+        if is_stream { Ok(Read::Opened) } else { Err(self.failure(ErrorKind::Decode(Box::new(NoStream::Foreign)))) }
     }
+
+    /// What went wrong on the connection that is open.
+    fn failure(&self, kind: ErrorKind) -> Failure {
+        let opened = self.open.as_ref().map(|connection| &connection.opened);
+        if let Some(opened) = opened {
+            opened.span.record("error", kind.code());
+        }
+        let request_id = opened.map(|opened| opened.request_id.clone());
+        Failure { kind, attempts: self.failed.saturating_add(1), request_id, asked: None }
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(EVENT_STREAM))
 }

@@ -11,7 +11,8 @@ use futures_util::{StreamExt, stream::unfold};
 
 use crate::error::Error;
 
-/// The items of a list over all its pages: a [`Stream`]. After an error it goes on where it failed.
+/// The items of a list over all its pages: a [`Stream`]. After an error that may pass it goes on where it failed; any
+/// other ends it.
 pub struct Items<T>(Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>);
 
 struct Walk<T, F> {
@@ -42,7 +43,7 @@ impl<T> Items<T> {
     /// The next item; `None` at the end. The same as of a [`Stream`], without a crate that has it.
     ///
     /// # Errors
-    /// [`Error`]; asking again goes on where it failed.
+    /// [`Error`]; asking again goes on where it failed, where that [may help](Error::is_retryable).
     pub async fn try_next(&mut self) -> Result<Option<T>, Error> {
         poll_fn(|context| self.0.poll_next_unpin(context)).await.transpose()
     }
@@ -64,7 +65,12 @@ where
                     self.items = items.into();
                     self.next = next.map_or(Next::End, |cursor| Next::Page(Some(cursor)));
                 }
-                Err(error) => return Some((Err(error), self)),
+                Err(error) => {
+                    if !error.is_retryable() {
+                        self.next = Next::End;
+                    }
+                    return Some((Err(error), self));
+                }
             }
         }
     }

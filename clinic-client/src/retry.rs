@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+/// The shortest pause of what comes again without an end.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// How a call is tried again: how often, after which pauses, and how many retries all calls of a client may spend together.
 ///
 /// Pauses are exponential with full jitter, as in M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
@@ -40,7 +43,8 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest pause, 10 s unless set, whatever the server asks for with `Retry-After`.
+    /// The longest pause, 10 s unless set, whatever the server asks for with `Retry-After`. Waits and streams of events, which come
+    /// again as long as it takes, pause for 100 ms at least.
     pub const fn longest(mut self, longest: Duration) -> Self {
         self.longest = longest;
         self
@@ -61,6 +65,16 @@ impl RetryPolicy {
         let drawn = ceiling.mul_f64(chance.clamp(0.0, 1.0));
         // Added, not replaced: all who were turned away at once must not come back at once.
         asked.unwrap_or_default().saturating_add(drawn).min(self.longest)
+    }
+
+    /// The same for waits and streams, which come again without an end: never shorter than 100 ms, whatever the policy.
+    pub(crate) fn patient_pause(&self, failed: u32, asked: Option<Duration>, chance: f64) -> Duration {
+        self.bounded(self.pause(failed, asked, chance).saturating_add(SHORTEST))
+    }
+
+    /// A pause that a server chose, within 100 ms and the longest.
+    pub(crate) fn bounded(&self, pause: Duration) -> Duration {
+        pause.min(self.longest).max(SHORTEST)
     }
 }
 
@@ -93,6 +107,19 @@ mod tests {
         assert!(POLICY().pause(1, Some(Duration::from_secs(2)), 0.5) >= Duration::from_secs(2));
         for long in [Duration::from_secs(86_400), Duration::MAX] {
             assert_eq!(POLICY().pause(1, Some(long), 0.5), Duration::from_secs(10));
+        }
+    }
+
+    #[test]
+    fn what_comes_again_without_an_end_always_pauses() {
+        let shortest = Duration::from_millis(100);
+        let hasty = POLICY().base(Duration::ZERO);
+        assert_eq!(hasty.patient_pause(1, None, 0.5), shortest);
+        assert_eq!(hasty.longest(Duration::ZERO).patient_pause(9, Some(Duration::MAX), 0.5), shortest);
+        assert_eq!(POLICY().patient_pause(1, None, 0.5), shortest * 3 / 2);
+        assert_eq!(POLICY().patient_pause(99, Some(Duration::MAX), 0.5), Duration::from_secs(10));
+        for (said, kept) in [(0, 100), (1500, 1500), (u64::MAX, 10_000)] {
+            assert_eq!(POLICY().bounded(Duration::from_millis(said)), Duration::from_millis(kept));
         }
     }
 

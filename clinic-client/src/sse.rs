@@ -12,6 +12,8 @@ const MOST: usize = 1024 * 1024;
 /// An event with data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Event {
+    /// Where to go on from behind it.
+    pub(crate) id: Option<String>,
     /// What was sent, its lines joined by line feeds.
     pub(crate) data: String,
 }
@@ -44,9 +46,8 @@ impl Parser {
         self.retry
     }
 
-    /// Takes a piece, and gives the events that it completes.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Vec<Event>, Unreadable> {
-        let mut events = Vec::new();
+    /// Takes a piece, and adds the events that it completes: those before an error, too.
+    pub(crate) fn push(&mut self, piece: &[u8], events: &mut Vec<Event>) -> Result<(), Unreadable> {
         for byte in piece {
             let ends = match byte {
                 b'\n' => !self.after_return,
@@ -68,7 +69,7 @@ impl Parser {
                 return Err(Unreadable::Endless);
             }
         }
-        Ok(events)
+        Ok(())
     }
 
     fn line(&mut self, line: &str) -> Option<Event> {
@@ -77,7 +78,7 @@ impl Parser {
                 self.last_event_id = Some(self.id.clone());
             }
             let has_data = std::mem::take(&mut self.has_data);
-            return has_data.then(|| Event { data: std::mem::take(&mut self.data) });
+            return has_data.then(|| Event { id: self.last_event_id.clone(), data: std::mem::take(&mut self.data) });
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -105,9 +106,11 @@ mod tests {
     use super::*;
 
     fn events(pieces: &[&str]) -> (Vec<String>, Parser) {
-        let mut parser = Parser::default();
-        let events = pieces.iter().flat_map(|piece| parser.push(piece.as_bytes()).unwrap()).map(|event| event.data).collect();
-        (events, parser)
+        let (mut parser, mut events) = (Parser::default(), Vec::new());
+        for piece in pieces {
+            parser.push(piece.as_bytes(), &mut events).unwrap();
+        }
+        (events.into_iter().map(|event| event.data).collect(), parser)
     }
 
     const STREAM: &str = "\u{feff}retry: 1500\r\n: hello\r\n\r\nid: 1\r\nevent: accepted\r\ndata: {\"a\":\r\ndata:1}\r\n\r\nid\ndata: b\n\ndata\rid: 7\r\rdata: lost";
@@ -126,9 +129,11 @@ mod tests {
             let (one, other) = STREAM.split_at(cut);
             assert_eq!(events(&[one, other]).0, whole, "cut at {cut}");
         }
-        let mut parser = Parser::default();
-        let by_bytes: Vec<_> = STREAM.bytes().flat_map(|byte| parser.push(&[byte]).unwrap()).map(|event| event.data).collect();
-        assert_eq!(by_bytes, whole);
+        let (mut parser, mut events) = (Parser::default(), Vec::new());
+        for byte in STREAM.bytes() {
+            parser.push(&[byte], &mut events).unwrap();
+        }
+        assert_eq!(events.into_iter().map(|event| event.data).collect::<Vec<_>>(), whole);
     }
 
     #[test]
@@ -151,13 +156,21 @@ mod tests {
 
     #[test]
     fn what_never_ends_is_not_kept() {
-        let mut parser = Parser::default();
+        let push = |parser: &mut Parser, piece: &[u8]| parser.push(piece, &mut Vec::new());
         let endless = vec![b'x'; MOST + 1];
-        assert_eq!(parser.push(&endless), Err(Unreadable::Endless));
+        assert_eq!(push(&mut Parser::default(), &endless), Err(Unreadable::Endless));
         let mut parser = Parser::default();
         let line = [b"data: ".as_slice(), &vec![b'x'; MOST / 2], b"\n"].concat();
-        assert_eq!(parser.push(&line), Ok(Vec::new()));
-        assert_eq!(parser.push(&line).and_then(|_| parser.push(&line)), Err(Unreadable::Endless));
-        assert_eq!(Parser::default().push(b"data: \xff\n"), Err(Unreadable::Text));
+        assert_eq!(push(&mut parser, &line), Ok(()));
+        assert_eq!(push(&mut parser, &line).and_then(|()| push(&mut parser, &line)), Err(Unreadable::Endless));
+        assert_eq!(push(&mut Parser::default(), b"data: \xff\n"), Err(Unreadable::Text));
+    }
+
+    #[test]
+    fn what_comes_before_an_error_is_given_with_where_to_go_on_from() {
+        let mut events = Vec::new();
+        assert_eq!(Parser::default().push(b"data: a\n\nid: 7\ndata: b\n\ndata: \xff\n", &mut events), Err(Unreadable::Text));
+        let event = |id: Option<&str>, data: &str| Event { id: id.map(str::to_owned), data: data.into() };
+        assert_eq!(events, [event(None, "a"), event(Some("7"), "b")]);
     }
 }

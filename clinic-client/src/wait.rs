@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     bookings::Bookings,
+    call::Failure,
     error::{Error, ErrorKind},
 };
 
@@ -53,19 +54,22 @@ impl WaitUntilDecided {
             let left = until.saturating_duration_since(asked);
             // Rounded up: a call with no wait would only ask again and again through the last second.
             let wait = Duration::from_secs(left.min(POLL).as_millis().div_ceil(1000) as u64);
-            let answer = timeout(left + GRACE, self.bookings.poll(self.id, wait).once().send::<BookingView>()).await;
+            let answer = timeout(left + GRACE, self.bookings.poll(self.id, wait).once().answer::<BookingView>()).await;
             let over = Instant::now() >= until;
-            match answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout))) {
+            let asked_for = match answer.unwrap_or_else(|_| Err(ErrorKind::Timeout.into())) {
                 Ok(booking) if booking.status != Status::Pending => return Ok(booking),
                 Ok(booking) if over => return Err(Error { attempts, ..Error::new(ErrorKind::Undecided(Box::new(booking))) }),
-                Err(error) if over || !error.is_retryable() => return Err(Error { attempts, ..error }),
-                Ok(_) if asked.elapsed() + EARLY >= wait => failed = 0,
-                // A failure, or a server on its way out that holds no call.
-                Ok(_) | Err(_) => {
-                    failed += 1;
-                    sleep(retry.pause(failed, None, rand::random()).min(until.saturating_duration_since(Instant::now()))).await;
+                Err(failure) if over || !failure.kind.is_retryable() => return Err(Failure { attempts, ..failure }.into()),
+                Ok(_) if asked.elapsed() + EARLY >= wait => {
+                    failed = 0;
+                    continue;
                 }
-            }
+                // A server on its way out that holds no call.
+                Ok(_) => None,
+                Err(failure) => failure.asked,
+            };
+            failed += 1;
+            sleep(retry.patient_pause(failed, asked_for, rand::random()).min(until.saturating_duration_since(Instant::now()))).await;
         }
         unreachable!("the wait ends when its time is over")
     }

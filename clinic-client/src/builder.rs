@@ -108,7 +108,7 @@ impl Builder {
     }
 
     /// How long a whole call may take, tries and pauses together; no bound of its own unless set. A call that would have to pause
-    /// beyond it gives up at once.
+    /// beyond it gives up at once. Where the clinic is asked to wait for a decision, that wait comes on top.
     pub const fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = Some(timeout);
         self

@@ -56,6 +56,18 @@ impl Error {
         self.kind.is_retryable()
     }
 
+    /// Whether the clinic refused this very request, surely and for good: nothing was done, and asking once more brings no other answer
+    /// (422 with the fields that are wrong, and 409). A key that was used before for another request is none: something was done under it.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match &self.kind {
+            ErrorKind::InvalidRequest(_) => true,
+            // The clinic's own 409, no proxy's.
+            ErrorKind::Api(problem) => problem.status == 409 && problem.known_code().is_some(),
+            _ => false,
+        }
+    }
+
     /// The clinic's error code, when it answered with one that this release knows. [`problem`](Self::problem) has those it does not.
     #[must_use]
     pub fn code(&self) -> Option<ProblemCode> {
@@ -218,6 +230,31 @@ mod tests {
         }
         assert!(ErrorKind::Timeout.is_retryable());
         assert!(!ErrorKind::InvalidRequest(Vec::new()).is_retryable());
+    }
+
+    #[test]
+    fn what_the_clinic_itself_refuses_for_good_is_a_refusal_and_nothing_else_is() {
+        let refused = |kind| Error::new(kind).is_refusal();
+        assert!(refused(ErrorKind::InvalidRequest(Vec::new())));
+        for code in [ProblemCode::SlotTaken, ProblemCode::NotCancellable, ProblemCode::WebhookExists] {
+            assert!(refused(api(code)), "{code}");
+        }
+        for code in [
+            ProblemCode::BadRequest,
+            ProblemCode::Unauthorized,
+            ProblemCode::Forbidden,
+            ProblemCode::NotFound,
+            ProblemCode::IdempotencyKeyReused,
+            ProblemCode::TooManyPending,
+            ProblemCode::Internal,
+            ProblemCode::Unavailable,
+            ProblemCode::OutcomeUnknown,
+        ] {
+            assert!(!refused(api(code)), "{code}");
+        }
+        assert!(!refused(ErrorKind::answer(409, b"<html>")) && !refused(ErrorKind::answer(422, b"<html>")));
+        assert!(!refused(ErrorKind::Timeout) && !refused(Unreadable::Text.into()) && !refused(undecoded("{}")));
+        assert!(!refused(ErrorKind::Transport("".into())));
     }
 
     #[test]

@@ -45,7 +45,11 @@ async fn call(client: &Client, path: &Path, request: Option<BookRequest>, reache
     reached(Step::Begun);
     let mut booked = Vec::new();
     for entry in entries {
-        booked.push(client.bookings().resume(&entry).send().await.unwrap());
+        match client.bookings().resume(&entry).send().await {
+            Ok(booking) => booked.push(booking),
+            Err(error) if error.is_refusal() => {}
+            Err(_) => continue,
+        }
         reached(Step::Answered);
         entry.finish().await.unwrap();
         reached(Step::Finished);
@@ -182,6 +186,45 @@ async fn a_call_that_gets_no_answer_stays_until_it_gets_one() {
         assert_eq!(clinic.client().bookings().resume(&entries[0]).send().await.unwrap_err().attempts, 3);
     }
     resumed(&clinic, &path, 1, 1).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_is_forgotten_and_keeps_nothing_else_from_being_booked() {
+    let (clinic, folder) = (FakeClinic::start().await.unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("journal");
+    let client = clinic.client();
+    client.bookings().request(request()).send().await.unwrap();
+    let journal = Journal::open(&path).await.unwrap();
+    let passed = BookRequest::at(Utc::now() - TimeDelta::days(1)).patient("PAC001").doctor("DOC001");
+    for begun in [request(), passed, request().doctor("DOC002"), request().doctor("DOC003")] {
+        journal.begin(begun).await.unwrap();
+    }
+    drop(journal);
+    // The slot went elsewhere; the time has passed; nobody answers; booked.
+    clinic.plan([Fault::None, Fault::None, Fault::DropBefore, Fault::DropBefore, Fault::DropBefore]);
+    for doctor in ["DOC003", "DOC002"] {
+        let booked = call(&client, &path, None, |_| {}).await;
+        assert_eq!(booked.iter().map(|booking| booking.doctor_id.as_deref()).collect::<Vec<_>>(), [Some(doctor)]);
+    }
+    assert!(Journal::open(&path).await.unwrap().unfinished().is_empty());
+}
+
+#[tokio::test]
+async fn an_entry_that_was_dropped_unfinished_is_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path().join("journal")).await.unwrap();
+    let (kept, dropped) = (journal.begin(request()).await.unwrap(), journal.begin(request()).await.unwrap());
+    let (key, asked) = (dropped.key(), dropped.request().clone());
+    drop(dropped);
+    for _ in 0..2 {
+        let again = journal.unfinished();
+        assert_eq!(again.len(), 1);
+        assert!(again[0].key() == key && *again[0].request() == asked);
+        assert!(journal.unfinished().is_empty());
+    }
+    journal.unfinished().remove(0).finish().await.unwrap();
+    kept.finish().await.unwrap();
+    assert!(journal.unfinished().is_empty());
 }
 
 #[tokio::test]

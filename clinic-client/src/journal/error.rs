@@ -12,7 +12,7 @@ pub enum JournalError {
     /// Another process has it open.
     #[error("another process has the journal open: give each process one of its own")]
     Locked,
-    /// A line before the last is no record.
+    /// A line is no record, and none that a process was about to write when it died.
     #[error("line {0} of the journal is no record: it was damaged or written by a newer release")]
     Corrupt(usize),
     /// A write failed before, so that nobody knows what is on disk.

@@ -1,7 +1,7 @@
 use std::{
     ffi::OsString,
     fs::{self, OpenOptions, TryLockError},
-    io::{ErrorKind, Write},
+    io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -41,8 +41,9 @@ impl File {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             read => read?,
         };
-        let (open, has_more) = unfinished(&bytes)?;
-        let file = if has_more || bytes.is_empty() { write_anew(path, &open)? } else { OpenOptions::new().append(true).open(path)? };
+        let open = unfinished(&bytes)?;
+        // Whoever wrote this may have been killed before it was synced: nothing is acted upon that is not on disk.
+        let file = write_anew(path, &open)?;
         Ok((Self { path: path.to_owned(), file, open: open.clone(), finished: 0, is_broken: false, _lock: lock }, open))
     }
 
@@ -64,14 +65,21 @@ impl File {
     }
 
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.write(&record.line(), fs::File::sync_data)
+    }
+
+    /// Writes a line and syncs it, or takes it back as well as it can: what failed is not to come back as begun.
+    fn write(&mut self, line: &[u8], sync: fn(&fs::File) -> io::Result<()>) -> Result<(), JournalError> {
         self.intact(|journal| {
-            journal.file.write_all(&record.line())?;
-            journal.file.sync_data()
+            let length = journal.file.metadata()?.len();
+            journal.file.write_all(line).and_then(|()| sync(&journal.file)).inspect_err(|_| {
+                let _ = journal.file.set_len(length).and_then(|()| journal.file.sync_all());
+            })
         })
     }
 
     /// Does a piece of work on the file, and nothing more once one failed.
-    fn intact<T>(&mut self, work: impl FnOnce(&mut Self) -> std::io::Result<T>) -> Result<T, JournalError> {
+    fn intact<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> Result<T, JournalError> {
         if self.is_broken {
             return Err(JournalError::Broken);
         }
@@ -82,7 +90,7 @@ impl File {
 }
 
 /// Puts a file with these entries in the journal's place: the old one or the new one is there, whenever this is cut off.
-fn write_anew(path: &Path, open: &[(Uuid, BookRequest)]) -> std::io::Result<fs::File> {
+fn write_anew(path: &Path, open: &[(Uuid, BookRequest)]) -> io::Result<fs::File> {
     let next = beside(path, ".next");
     let mut file = private(OpenOptions::new().create(true).truncate(true).write(true)).open(&next)?;
     for (key, request) in open {
@@ -109,7 +117,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 }
 
 /// Elsewhere than on Unix a folder cannot be opened, nor need it be.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
+fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
@@ -172,6 +180,39 @@ mod tests {
         file.begin(key, &request()).unwrap();
         drop(file);
         assert_eq!(keys(&File::open(&path).unwrap().1), [key]);
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_synced_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (mut file, _) = File::open(&path).unwrap();
+        let key = Uuid::now_v7();
+        file.begin(key, &request()).unwrap();
+        let next = Record::Begun { key: Uuid::now_v7(), request: Box::new(request()) };
+        let failed = file.write(&next.line(), |_| Err(ErrorKind::StorageFull.into()));
+        assert!(matches!(failed, Err(JournalError::Io(error)) if error.kind() == ErrorKind::StorageFull));
+        assert!(matches!(file.finish(key), Err(JournalError::Broken)));
+        drop(file);
+        assert_eq!(keys(&File::open(&path).unwrap().1), [key]);
+    }
+
+    /// An earlier process may have been killed before its last record, or the name of its file, was synced.
+    #[cfg(unix)]
+    #[test]
+    fn what_an_earlier_process_left_is_written_and_synced_anew_before_it_is_given() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (mut file, _) = File::open(&path).unwrap();
+        let key = Uuid::now_v7();
+        file.begin(key, &request()).unwrap();
+        drop(file);
+        let (left_by_it, bytes) = (fs::File::open(&path).unwrap(), fs::read(&path).unwrap());
+        let (_file, left) = File::open(&path).unwrap();
+        assert_eq!(keys(&left), [key]);
+        assert_ne!(fs::metadata(&path).unwrap().ino(), left_by_it.metadata().unwrap().ino());
+        assert_eq!(fs::read(&path).unwrap(), bytes);
     }
 
     #[cfg(unix)]

@@ -20,27 +20,27 @@ impl Record {
     }
 }
 
-/// What is begun and not finished in a file's bytes, in order, and whether there was anything else.
+/// What is begun and not finished in a file's bytes, in order.
 ///
-/// Each record is synced before the next is written, so only the last one can be torn: it was never acted upon.
-pub(super) fn unfinished(bytes: &[u8]) -> Result<(Vec<(Uuid, BookRequest)>, bool), JournalError> {
+/// Each record is synced before the next is written, so only the last one can be torn: it was never acted upon. One that is whole and
+/// that this release does not know is not torn.
+pub(super) fn unfinished(bytes: &[u8]) -> Result<Vec<(Uuid, BookRequest)>, JournalError> {
     let mut open: Vec<(Uuid, BookRequest)> = Vec::new();
-    let mut has_more = false;
     let lines: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
     for (place, line) in lines.iter().enumerate() {
         let is_last = place + 1 == lines.len();
-        let record = Some(line).filter(|line| line.ends_with(b"\n")).and_then(|line| serde_json::from_slice(line).ok());
-        match record {
-            Some(Record::Begun { key, request }) => open.push((key, *request)),
-            Some(Record::Finished { key }) => {
-                open.retain(|(begun, _)| *begun != key);
-                has_more = true;
-            }
-            None if is_last => has_more = true,
-            None => return Err(JournalError::Corrupt(place + 1)),
+        // All lines before the last end.
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        match serde_json::from_slice(line) {
+            Ok(Record::Begun { key, request }) => open.push((key, *request)),
+            Ok(Record::Finished { key }) => open.retain(|(begun, _)| *begun != key),
+            Err(error) if is_last && !error.is_data() => {}
+            Err(_) => return Err(JournalError::Corrupt(place + 1)),
         }
     }
-    Ok((open, has_more))
+    Ok(open)
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     }
 
     fn open(bytes: &[u8]) -> Vec<u128> {
-        unfinished(bytes).unwrap().0.into_iter().map(|(key, _)| key.as_u128()).collect()
+        unfinished(bytes).unwrap().into_iter().map(|(key, _)| key.as_u128()).collect()
     }
 
     #[test]
@@ -79,6 +79,18 @@ mod tests {
         for damage in ["\n", "nonsense\n", "{\"record\":\"begun\"}\n", "{\"record\":\"of_a_newer_release\"}\n"] {
             let bytes = [begun(1), damage.as_bytes().to_vec(), begun(2)].concat();
             assert!(matches!(unfinished(&bytes), Err(JournalError::Corrupt(2))), "{damage:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_record_that_cannot_be_read_is_no_torn_one_also_in_last_place() {
+        let newer = String::from_utf8(begun(2)).unwrap().replacen("\"request\":{", "\"request\":{\"of_a_newer_release\":1,", 1);
+        for record in [newer.as_str(), "{\"record\":\"begun\"}\n", "{\"record\":\"of_a_newer_release\"}\n", "{}\n"] {
+            let bytes = [begun(1), record.as_bytes().to_vec()].concat();
+            assert!(matches!(unfinished(&bytes), Err(JournalError::Corrupt(2))), "{record:?}");
+        }
+        for torn in ["\n", "nonsense\n", "\0\0\n", "{\"record\":\n", "{\"record\":\"of_a_newer_release\"}"] {
+            assert_eq!(open(&[begun(1), torn.as_bytes().to_vec()].concat()), [1], "{torn:?}");
         }
     }
 }

@@ -7,6 +7,18 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 /// Minutes of a drawn visit, and of the grid it starts on.
 const MINUTES: u32 = 30;
 
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Visit {
+    /// The doctor.
+    pub doctor: String,
+    /// When it starts.
+    pub start: DateTime<Utc>,
+    /// When it ends.
+    pub end: DateTime<Utc>,
+}
+
 /// Draws requests. Number `n` of a seed is the same in every run of a day, whoever sends it and when.
 #[derive(Clone, Debug)]
 pub struct Draw {
@@ -25,17 +37,24 @@ impl Draw {
         Self { seed, doctors: doctors.max(1), slots: slots.max(1), first }
     }
 
-    /// Request number `index`. Every patient is another one, so that no patient's limit is met.
+    /// What request number `index` asks for.
     #[must_use]
-    pub fn request(&self, index: u64) -> BookRequest {
+    pub fn visit(&self, index: u64) -> Visit {
         // The golden ratio's bits keep the streams of neighbouring numbers apart.
         let mut chance = StdRng::seed_from_u64(self.seed ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let doctor = chance.random_range(0..self.doctors);
-        let slot = chance.random_range(0..self.slots);
+        let start = self.start(chance.random_range(0..self.slots));
+        Visit { doctor: format!("D{doctor:05}"), start, end: start + TimeDelta::minutes(MINUTES.into()) }
+    }
+
+    /// Request number `index`. Every patient is another one, so that no patient's limit is met.
+    #[must_use]
+    pub fn request(&self, index: u64) -> BookRequest {
+        let visit = self.visit(index);
         BookRequest {
             patient_id: Some(format!("load-{:x}-{index}", self.seed)),
-            doctor_id: Some(format!("D{doctor:05}")),
-            datetime: Some(self.start(slot).to_rfc3339_opts(SecondsFormat::Secs, true)),
+            doctor_id: Some(visit.doctor),
+            datetime: Some(visit.start.to_rfc3339_opts(SecondsFormat::Secs, true)),
             duration_minutes: Some(MINUTES.into()),
             ..BookRequest::default()
         }

@@ -7,15 +7,13 @@ use std::{
 
 use clinic_client::{BookingView, Client, Error, NoticeState, ProblemCode, Status};
 use serde::Serialize;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::draw::Draw;
+use crate::{draw::Draw, read::read_each};
 
 /// So few are read one by one; more, by paging through the list.
 const FEW: usize = 500;
-/// Reads under way at once.
-const AT_ONCE: usize = 16;
 /// The pause between two rounds of reading.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -85,28 +83,23 @@ pub async fn settle(client: &Client, draw: &Draw, accepted: &[Uuid], at_most: Du
 }
 
 async fn one_by_one(client: &Client, open: &mut HashSet<Uuid>, settled: &mut Settled) -> Result<(), Error> {
-    let mut ids = open.clone().into_iter();
-    let mut reads = JoinSet::new();
-    let mut read = |reads: &mut JoinSet<_>| {
-        if let Some(id) = ids.next() {
-            let client = client.clone();
-            reads.spawn(async move { (id, client.bookings().get(id).await) });
-        }
+    let read = |id: Uuid| {
+        let client = client.clone();
+        async move { (id, client.bookings().get(id).await) }
     };
-    (0..AT_ONCE).for_each(|_| read(&mut reads));
-    while let Some(answer) = reads.join_next().await {
-        read(&mut reads);
-        let Ok((id, answer)) = answer else { continue };
-        match answer {
-            Ok(booking) => take(&booking, open, settled),
-            Err(error) if error.code() == Some(ProblemCode::NotFound) => {
-                open.remove(&id);
-                settled.lost += 1;
-            }
-            Err(error) => return Err(error),
+    read_each(open.clone(), read, |(id, answer)| match answer {
+        Ok(booking) => {
+            take(&booking, open, settled);
+            Ok(())
         }
-    }
-    Ok(())
+        Err(error) if error.code() == Some(ProblemCode::NotFound) => {
+            open.remove(&id);
+            settled.lost += 1;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    })
+    .await
 }
 
 async fn paged(client: &Client, draw: &Draw, open: &mut HashSet<Uuid>, settled: &mut Settled) -> Result<(), Error> {

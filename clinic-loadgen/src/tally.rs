@@ -50,7 +50,8 @@ impl Tally {
     }
 }
 
-fn code(error: &Error) -> String {
+/// The kind of an error as a code.
+pub(crate) fn code(error: &Error) -> String {
     match &error.kind {
         ErrorKind::Api(problem) => problem.code.clone(),
         ErrorKind::InvalidRequest(_) => ProblemCode::InvalidRequest.as_str().into(),

@@ -1,33 +1,31 @@
-//! The command line.
+//! `loadgen run`.
 
-use std::{error::Error as _, process::ExitCode, time::Duration};
+use std::{
+    future::{Future, pending},
+    io,
+    path::PathBuf,
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
 
 use chrono::Utc;
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 use clinic_client::{BuildError, Client, Error, RetryPolicy};
 use thiserror::Error;
+use tokio::{select, signal::ctrl_c};
+use tokio_util::sync::CancellationToken;
 
+use super::connect;
 use crate::{
     draw::Draw,
     drive::drive,
     load::{Load, parse_duration},
+    log::{Header, Log},
     report::Report,
     settle::settle,
+    tally::Tally,
 };
-
-/// Drives a running clinic and says how it did.
-#[derive(Debug, Parser)]
-#[command(name = "loadgen", version)]
-pub struct Loadgen {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Books for a while, waits until all is decided and told, prints the figures. Exits with 1 when something accepted was not.
-    Run(Run),
-}
 
 /// What `loadgen run` takes.
 #[derive(Args, Clone, Debug)]
@@ -68,6 +66,9 @@ pub struct Run {
     /// How long to wait at the end until all is decided and told.
     #[arg(long, default_value = "60s", value_parser = parse_duration)]
     pub settle: Duration,
+    /// Writes what came of each request to this file, for `loadgen verify`.
+    #[arg(long)]
+    pub log: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
@@ -83,48 +84,34 @@ pub enum RunError {
     /// The clinic does not answer.
     #[error("the clinic does not answer: is it running, and is this its URL?")]
     Away(#[source] Error),
+    /// The log could not be written.
+    #[error("the log could not be written")]
+    Log(#[source] io::Error),
     /// The bookings could not be read back.
     #[error("the bookings could not be read back")]
     Settle(#[source] Error),
-}
-
-impl Loadgen {
-    /// Does as told; the process's exit code says how it went.
-    pub async fn execute(self) -> ExitCode {
-        let Command::Run(run) = self.command;
-        match run.execute().await {
-            Ok(report) => {
-                if run.json {
-                    println!("{}", serde_json::to_string(&report).expect("a report always serialises"));
-                } else {
-                    println!("{report}");
-                }
-                if report.settled.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-            }
-            Err(error) => {
-                eprintln!("loadgen: {error}");
-                let mut source = error.source();
-                while let Some(cause) = source {
-                    eprintln!("  because: {cause}");
-                    source = cause.source();
-                }
-                ExitCode::from(2)
-            }
-        }
-    }
+    /// It was interrupted while waiting for the last decisions.
+    #[error("interrupted before all was decided and told")]
+    Interrupted,
 }
 
 impl Run {
-    /// Makes the run.
+    pub(super) fn print(&self, report: &Report) -> ExitCode {
+        if self.json {
+            println!("{}", serde_json::to_string(report).expect("a report always serialises"));
+        } else {
+            println!("{report}");
+        }
+        if report.settled.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// Makes the run. The first Ctrl-C ends the sending, a later one the waiting.
     ///
     /// # Errors
     /// [`RunError`].
     pub async fn execute(&self) -> Result<Report, RunError> {
-        let mut client = Client::builder(&self.url).timeout(self.timeout).retry(RetryPolicy::default().tries(self.tries).budget(u32::MAX));
-        if let Some(token) = &self.token {
-            client = client.token(token);
-        }
-        let client = client.user_agent(concat!("clinic-loadgen/", env!("CARGO_PKG_VERSION"))).build()?;
+        let retry = RetryPolicy::default().tries(self.tries).budget(u32::MAX);
+        let client = connect(&self.url, self.token.as_deref(), |client| client.timeout(self.timeout).retry(retry))?;
         client.health().await.map_err(RunError::Away)?;
         let seed = self.seed.unwrap_or_else(rand::random);
         let draw = Draw::new(seed, self.doctors, self.slots, Utc::now());
@@ -132,27 +119,47 @@ impl Run {
             Some(connections) => Load::Closed { connections },
             None => Load::Open { rate: self.rate, in_flight: self.in_flight },
         };
-        let (tally, took) = drive(&client, &draw, load, self.duration).await;
-        let settled = settle(&client, &draw, &tally.accepted, self.settle).await.map_err(RunError::Settle)?;
+        let (tally, took) = self.drive(&client, &draw, load, seed).await.map_err(RunError::Log)?;
+        let settled = select! {
+            settled = settle(&client, &draw, &tally.accepted, self.settle) => settled.map_err(RunError::Settle)?,
+            () = interrupt() => return Err(RunError::Interrupted),
+        };
         Ok(Report::new(load, seed, &tally, took, settled))
+    }
+
+    /// Sends, and has everything in the log when it is done.
+    async fn drive(&self, client: &Client, draw: &Draw, load: Load, seed: u64) -> io::Result<(Tally, Duration)> {
+        let stop = CancellationToken::new();
+        let header = Header::new(&self.url, seed);
+        let log = self.log.as_deref().map(|path| Log::create(path, &header, stop.clone())).transpose()?;
+        let driving = drive(client, draw, load, self.duration, log.as_ref().map(Log::lines), &stop);
+        let driven = until_interrupted(driving, &stop).await;
+        if let Some(log) = log {
+            log.finish().await?;
+        }
+        Ok(driven)
+    }
+}
+
+async fn until_interrupted<T>(driving: impl Future<Output = T>, stop: &CancellationToken) -> T {
+    let mut driving = pin!(driving);
+    select! {
+        driven = &mut driving => driven,
+        () = interrupt() => {
+            eprintln!("loadgen: no more is sent; waiting for the answers under way");
+            stop.cancel();
+            driving.await
+        }
+    }
+}
+
+async fn interrupt() {
+    if ctrl_c().await.is_err() {
+        // Without a handler there is nothing to wait for: the signal ends the process.
+        pending::<()>().await;
     }
 }
 
 fn positive(text: &str) -> Result<f64, &'static str> {
     text.parse().ok().filter(|rate| (0.001..=1e7).contains(rate)).ok_or("must be a number above zero")
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Loadgen::command().debug_assert();
-        assert!(Loadgen::try_parse_from(["loadgen", "run", "--rate", "0"]).is_err());
-        assert!(Loadgen::try_parse_from(["loadgen", "run", "--rate", "5", "--connections", "5"]).is_err());
-        assert!(Loadgen::try_parse_from(["loadgen", "run", "--connections", "5", "--duration", "1m"]).is_ok());
-    }
 }

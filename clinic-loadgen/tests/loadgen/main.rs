@@ -1,0 +1,6 @@
+//! The load tool against a scripted clinic.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod run;
+mod scripted;
+mod verify;

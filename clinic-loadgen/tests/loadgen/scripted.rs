@@ -31,6 +31,8 @@ struct Kept {
     id: Uuid,
     doctor: String,
     start: String,
+    /// Pending, and by then to be decided; confirmed without it.
+    decide_by: Option<DateTime<Utc>>,
 }
 
 impl Scripted {
@@ -50,7 +52,7 @@ impl Scripted {
     }
 
     pub(crate) fn keep(&self, id: Uuid, doctor: &str, start: &str) {
-        self.kept.lock().unwrap().push(Kept { id, doctor: doctor.into(), start: start.into() });
+        self.kept.lock().unwrap().push(Kept { id, doctor: doctor.into(), start: start.into(), decide_by: None });
     }
 
     /// Books the slot of a kept booking once more.
@@ -61,13 +63,18 @@ impl Scripted {
         double
     }
 
+    /// Leaves a kept booking pending, to be decided by then.
+    pub(crate) fn hold(&self, id: Uuid, decide_by: DateTime<Utc>) {
+        self.kept.lock().unwrap().iter_mut().filter(|kept| kept.id == id).for_each(|kept| kept.decide_by = Some(decide_by));
+    }
+
     pub(crate) fn forget(&self, id: Uuid) {
         self.kept.lock().unwrap().retain(|kept| kept.id != id);
     }
 
     fn book(&self, request: &Request) -> ResponseTemplate {
         let body: BookRequest = serde_json::from_slice(&request.body).unwrap();
-        let kept = Kept { id: Uuid::now_v7(), doctor: body.doctor_id.unwrap(), start: body.datetime.unwrap() };
+        let kept = Kept { id: Uuid::now_v7(), doctor: body.doctor_id.unwrap(), start: body.datetime.unwrap(), decide_by: None };
         let mut all = self.kept.lock().unwrap();
         if all.iter().any(|other| (&other.doctor, &other.start) == (&kept.doctor, &kept.start)) {
             return problem(409, "slot_taken");
@@ -80,7 +87,7 @@ impl Scripted {
     fn list(&self) -> ResponseTemplate {
         let mut kept = self.kept.lock().unwrap().clone();
         kept.sort_by(|one, other| (&one.start, one.id).cmp(&(&other.start, other.id)));
-        let items: Vec<_> = kept.iter().map(|kept| kept.view("confirmed")).collect();
+        let items: Vec<_> = kept.iter().map(|kept| kept.view(kept.status())).collect();
         ResponseTemplate::new(200).set_body_json(json!({"items": items, "next_cursor": null}))
     }
 
@@ -89,7 +96,7 @@ impl Scripted {
         let id: Uuid = segments.next().unwrap().parse().unwrap();
         let kept = self.kept.lock().unwrap();
         match (kept.iter().find(|kept| kept.id == id), segments.next()) {
-            (Some(kept), None) => ResponseTemplate::new(200).set_body_json(kept.view("confirmed")),
+            (Some(kept), None) => ResponseTemplate::new(200).set_body_json(kept.view(kept.status())),
             (Some(kept), Some(_)) => ResponseTemplate::new(200).set_body_json(kept.timeline()),
             (None, _) => problem(404, "not_found"),
         }
@@ -97,6 +104,10 @@ impl Scripted {
 }
 
 impl Kept {
+    fn status(&self) -> &'static str {
+        if self.decide_by.is_some() { "pending" } else { "confirmed" }
+    }
+
     fn view(&self, status: &str) -> Value {
         let notice = json!({"id": self.id, "event": status, "channel": "log", "state": "sent", "tries": 1, "code": null, "receipt": null,
             "settled_at": null});
@@ -104,13 +115,16 @@ impl Kept {
         json!({
             "id": self.id, "status": status, "reason": null, "message": "", "patient_id": "P", "patient_name": null,
             "doctor_id": self.doctor, "datetime": self.start, "end": end, "duration_minutes": 30, "timezone": "UTC", "language": "es",
-            "attempts": 1, "created_at": "2027-03-20T00:00:00Z", "decide_by": "2027-03-21T00:00:00Z", "decided_at": null,
+            "attempts": 1, "created_at": "2027-03-20T00:00:00Z", "decide_by": self.decide_by.unwrap_or_default(), "decided_at": null,
             "replay_of": null, "replayed_as": null, "notices": if status == "pending" { json!([]) } else { json!([notice]) }
         })
     }
 
     fn timeline(&self) -> Value {
         let at = "2027-03-20T00:00:00Z";
+        if self.decide_by.is_some() {
+            return json!({"events": [{"seq": 1, "at": at, "kind": "accepted"}]});
+        }
         json!({"events": [
             {"seq": 1, "at": at, "kind": "accepted"},
             {"seq": 2, "at": at, "kind": "attempt", "attempt": 1, "worker": "w", "code": "available"},

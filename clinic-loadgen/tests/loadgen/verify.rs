@@ -3,10 +3,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
+use chrono::{TimeDelta, Utc};
 use clinic_client::RetryPolicy;
 use clinic_loadgen::{
     log::{self, Header, Line, Log, Outcome},
@@ -15,6 +16,10 @@ use clinic_loadgen::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wiremock::MockServer;
@@ -56,7 +61,7 @@ impl Ran {
     }
 
     async fn verify(&self) -> (Option<i32>, Value) {
-        let output = loadgen(["verify", "--json", "--log", self.log().to_str().unwrap()].map(str::to_owned)).await;
+        let output = loadgen(["verify", "--json", "--within", "1s", "--log", self.log().to_str().unwrap()].map(str::to_owned)).await;
         (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}")))
     }
 }
@@ -64,7 +69,7 @@ impl Ran {
 async fn loadgen(arguments: impl IntoIterator<Item = String>) -> Output {
     let mut loadgen = Command::new(env!("CARGO_BIN_EXE_loadgen"));
     loadgen.args(arguments).env_remove("CLINIC_TOKEN");
-    tokio::task::spawn_blocking(move || loadgen.output().unwrap()).await.unwrap()
+    spawn_blocking(move || loadgen.output().unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -91,6 +96,19 @@ async fn a_lost_booking_is_named() {
 }
 
 #[tokio::test]
+async fn pending_past_the_deadline_is_a_breach_and_pending_before_it_cannot_be_judged() {
+    let ran = Ran::new().await;
+    let booking = ran.accepted()[0];
+    ran.clinic.hold(booking, Utc::now() + TimeDelta::hours(1));
+    let (code, verdict) = ran.verify().await;
+    assert_eq!((code, &verdict["pending"], &verdict["breaches"]), (Some(2), &json!(1), &json!([])));
+    ran.clinic.hold(booking, Utc::now() - TimeDelta::hours(1));
+    let (code, verdict) = ran.verify().await;
+    assert_eq!((code, &verdict["pending"]), (Some(1), &json!(0)));
+    assert_eq!((&verdict["breaches"][0]["kind"], &verdict["breaches"][0]["bookings"]), (&json!("undecided"), &json!([booking])));
+}
+
+#[tokio::test]
 async fn an_overlap_with_a_booking_that_is_not_in_the_log_is_found() {
     let ran = Ran::new().await;
     let held = ran.accepted()[0];
@@ -113,6 +131,29 @@ async fn one_booking_for_two_requests_is_a_duplicate_and_another_visit_is_a_loss
     let verdict = verify(&client(&ran.server), claims, 4, LONG).await.unwrap();
     let kinds: Vec<_> = verdict.breaches.iter().map(|breach| breach.kind).collect();
     assert_eq!(kinds, [Kind::Lost, Kind::Duplicated]);
+}
+
+#[tokio::test]
+async fn a_run_that_is_interrupted_has_every_answer_in_its_log() {
+    let server = Scripted::default().start(Duration::ZERO).await;
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("run.log");
+    let mut loadgen = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    loadgen.args(["run", "--json", "--duration", "1h", "--url", &server.uri(), "--log"]).arg(&log).stdout(Stdio::piped());
+    let run = loadgen.spawn().unwrap();
+    let begun = async {
+        while fs::read_to_string(&log).unwrap_or_default().lines().count() < 10 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, begun).await.unwrap();
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+    let output = timeout(LONG, spawn_blocking(move || run.wait_with_output().unwrap())).await.unwrap().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut lines = 0;
+    log::read(&log, |_| lines += 1).unwrap();
+    assert_eq!(report["sent"], lines);
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ async fn a_run_that_is_interrupted_has_every_answer_in_its_log() {
     let folder = TempDir::new().unwrap();
     let log = folder.path().join("run.log");
     let mut loadgen = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-    loadgen.args(["run", "--json", "--duration", "1h", "--url", &server.uri(), "--log"]).arg(&log).stdout(Stdio::piped());
+    loadgen.args(["run", "--json", "--duration", "60s", "--url", &server.uri(), "--log"]).arg(&log).stdout(Stdio::piped());
     let run = loadgen.spawn().unwrap();
     let begun = async {
         while fs::read_to_string(&log).unwrap_or_default().lines().count() < 10 {

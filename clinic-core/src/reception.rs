@@ -355,3 +355,22 @@ impl std::fmt::Debug for Reception {
         f.debug_struct("Reception").finish_non_exhaustive()
     }
 }
+
+/// Asks the store for something that it does once however often it is asked; where the outcome is not known, again until it is.
+async fn settled<T, E, F>(act: impl Fn() -> F, failed: fn(StoreError) -> E, unknown: fn(StoreError) -> E) -> Result<T, E>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let error = match act().await {
+        Err(error @ StoreError::Unknown(_)) => error,
+        known => return known.map_err(failed),
+    };
+    let until = Instant::now() + RECALL_WITHIN;
+    loop {
+        match timeout(RECALL_WITHIN, act()).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(_)) | Err(_) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
+            Ok(Err(_)) | Err(_) => return Err(unknown(error)),
+        }
+    }
+}

@@ -166,20 +166,11 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::echo::echo;
 
     /// A relay to a server that says back what it hears.
     async fn cutter() -> Cutter {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let (mut from, mut to) = stream.split();
-                    let _ = tokio::io::copy(&mut from, &mut to).await;
-                });
-            }
-        });
-        Cutter::to(&address).await.unwrap()
+        Cutter::to(&echo().await).await.unwrap()
     }
 
     /// What comes back of ten bytes, and how it ends.

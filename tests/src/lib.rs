@@ -14,6 +14,8 @@ pub mod checker;
 pub mod cluster;
 pub mod cutter;
 pub mod disk;
+#[cfg(test)]
+mod echo;
 pub mod eventually;
 pub mod http;
 pub mod in_process;

@@ -228,24 +228,11 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::echo::echo;
 
     /// Long enough for a byte that can pass to have passed.
     const A_WHILE: Duration = Duration::from_millis(150);
     const PATIENCE: Duration = Duration::from_secs(10);
-
-    async fn echo() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let (mut from, mut to) = stream.split();
-                    let _ = tokio::io::copy(&mut from, &mut to).await;
-                });
-            }
-        });
-        address
-    }
 
     async fn relay() -> Relay {
         Relay::to(&echo().await).await.unwrap()

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use metrics::counter;
 use thiserror::Error;
-use tokio::time::{Instant, sleep, timeout};
 
-use super::{RECALL_WITHIN, Reception};
+use super::{Reception, settled};
 use crate::{
     dead_letter::{DeadLetter, DeadLetterId, LetterFilter, Poison, ReplayRefused},
     ports::{Replay, Replayed, StoreError},
@@ -69,28 +68,13 @@ impl Reception {
         let room = self.relay.room();
         let look_after = if room.is_some() { self.settings.grace } else { Duration::ZERO };
         let replay = Replay::new(id, self.settings.decide_within, look_after);
-        let replayed = match self.store.replay(&replay).await {
-            Err(error @ StoreError::Unknown(_)) => self.replay_in_doubt(&replay, error).await?,
-            replayed => replayed.map_err(ReplayError::Store)?,
-        };
+        let replayed = settled(|| self.store.replay(&replay), ReplayError::Store, ReplayError::OutcomeUnknown).await?;
         let (letter, publication) = answer(replayed)?;
         counter!("clinic_dead_letters_replayed_total", "kind" => letter.kind.as_str()).increment(1);
         if let (Some(room), Some(publication)) = (room, publication) {
             room.send(publication);
         }
         Ok(letter)
-    }
-
-    /// The same replay again, under its ids, until the store knows: done before or done now, it is done once.
-    async fn replay_in_doubt(&self, replay: &Replay, error: StoreError) -> Result<Replayed, ReplayError> {
-        let until = Instant::now() + RECALL_WITHIN;
-        loop {
-            match timeout(RECALL_WITHIN, self.store.replay(replay)).await {
-                Ok(Ok(replayed)) => return Ok(replayed),
-                Ok(Err(_)) | Err(_) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
-                Ok(Err(_)) | Err(_) => return Err(ReplayError::OutcomeUnknown(error)),
-            }
-        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
-use super::{RECALL_WITHIN, Reception};
+use super::{Reception, settled};
 use crate::{
     id::{EndpointId, NoticeId},
     ports::{Delivered, NewEndpoint, NotAdmitted, Poster, Registration, StoreError},
@@ -60,7 +60,7 @@ impl Reception {
     pub async fn register_webhook(&self, url: &str) -> Result<Endpoint, WebhookError> {
         let url = self.poster()?.admit(url).await?;
         let new = NewEndpoint::new(url, Secret::new(rand::random()));
-        match in_doubt(|| self.store.add_endpoint(&new)).await? {
+        match changed(|| self.store.add_endpoint(&new)).await? {
             Registration::Done(endpoint) => Ok(endpoint),
             Registration::Exists(id) => Err(WebhookError::Exists(id)),
             Registration::TooMany => Err(WebhookError::TooMany),
@@ -88,7 +88,7 @@ impl Reception {
     /// # Errors
     /// [`WebhookError`].
     pub async fn remove_webhook(&self, id: EndpointId) -> Result<(), WebhookError> {
-        let found = in_doubt(|| self.store.remove_endpoint(id)).await?;
+        let found = changed(|| self.store.remove_endpoint(id)).await?;
         if found { Ok(()) } else { Err(WebhookError::NotFound) }
     }
 
@@ -97,7 +97,7 @@ impl Reception {
     /// # Errors
     /// [`WebhookError`].
     pub async fn enable_webhook(&self, id: EndpointId) -> Result<Endpoint, WebhookError> {
-        in_doubt(|| self.store.enable_endpoint(id)).await?.ok_or(WebhookError::NotFound)
+        changed(|| self.store.enable_endpoint(id)).await?.ok_or(WebhookError::NotFound)
     }
 
     /// Gives an endpoint a new secret; the one before signs too for a day.
@@ -106,7 +106,7 @@ impl Reception {
     /// [`WebhookError`].
     pub async fn renew_webhook_secret(&self, id: EndpointId) -> Result<Endpoint, WebhookError> {
         let secret = Secret::new(rand::random());
-        in_doubt(|| self.store.renew_secret(id, &secret)).await?.ok_or(WebhookError::NotFound)
+        changed(|| self.store.renew_secret(id, &secret)).await?.ok_or(WebhookError::NotFound)
     }
 
     /// Posts something to an endpoint that says it is a test. Nothing follows from what the receiver answers.
@@ -127,21 +127,9 @@ impl Reception {
     }
 }
 
-/// Does something whose repetition changes nothing, again where its outcome is not known, until the store knows.
-async fn in_doubt<T, F>(act: impl Fn() -> F) -> Result<T, WebhookError>
+async fn changed<T, F>(act: impl Fn() -> F) -> Result<T, WebhookError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let unknown = match act().await {
-        Err(error @ StoreError::Unknown(_)) => error,
-        known => return known.map_err(WebhookError::Store),
-    };
-    let until = Instant::now() + RECALL_WITHIN;
-    loop {
-        match timeout(RECALL_WITHIN, act()).await {
-            Ok(Ok(done)) => return Ok(done),
-            Ok(Err(_)) | Err(_) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
-            Ok(Err(_)) | Err(_) => return Err(WebhookError::OutcomeUnknown(unknown)),
-        }
-    }
+    settled(act, WebhookError::Store, WebhookError::OutcomeUnknown).await
 }

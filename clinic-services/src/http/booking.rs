@@ -2,32 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    extract::{FromRequestParts, Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use clinic_core::{
     api::{BookingView, TimelineView},
     id::BookingId,
 };
-use http::{StatusCode, Uri, request::Parts};
+use http::{StatusCode, Uri};
 
-use super::{App, answer::json, query::Query, refusal::Refusal};
+use super::{App, answer::json, id::Id, query::Query, refusal::Refusal};
 
 /// The longest wait for a decision, in seconds.
 const MAX_WAIT: u64 = 60;
-
-/// The id in a path; what is no id names no booking.
-pub(super) struct Id(pub(super) BookingId);
-
-impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Refusal::no_booking())?;
-        id.parse().map(Self).map_err(|_| Refusal::no_booking())
-    }
-}
 
 /// Show a booking
 ///
@@ -40,7 +25,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     ),
     responses((status = 200, description = "the booking as it stands", body = BookingView)),
 )]
-pub(super) async fn booking(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn booking(State(app): State<Arc<App>>, Id(id): Id<BookingId>, uri: Uri) -> Result<Response, Refusal> {
     let mut query = Query::new(&uri, &["wait"]);
     let wait = query.get("wait", |text| {
         text.parse().ok().filter(|wait| *wait <= MAX_WAIT).ok_or_else(|| "must be a whole number of seconds from 0 to 60".to_owned())
@@ -67,7 +52,7 @@ pub(super) async fn booking(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -
     params(("id" = String, Path, format = Uuid, description = "the booking's id")),
     responses((status = 200, description = "its timeline", body = TimelineView)),
 )]
-pub(super) async fn timeline(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn timeline(State(app): State<Arc<App>>, Id(id): Id<BookingId>, uri: Uri) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     let entries = app.reception.timeline(id).await?.ok_or_else(Refusal::no_booking)?;
     Ok(json(StatusCode::OK, &TimelineView::new(&entries)))
@@ -81,7 +66,7 @@ pub(super) async fn timeline(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) 
     params(("id" = String, Path, format = Uuid, description = "the booking's id")),
     responses((status = 200, description = "cancelled, now or before", body = BookingView)),
 )]
-pub(super) async fn cancel(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn cancel(State(app): State<Arc<App>>, Id(id): Id<BookingId>, uri: Uri) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     let booking = app.reception.cancel(id).await?;
     // The cancellation stands whether or not its notices can be read just now.

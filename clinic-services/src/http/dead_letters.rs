@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{FromRequestParts, Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use chrono_tz::Tz;
 use clinic_core::{
     api::{DeadLetterPage, DeadLetterView, PoisonView, ReplayView},
@@ -13,25 +10,13 @@ use clinic_core::{
     page::{DEFAULT_LIMIT, MAX_LIMIT},
     slot,
 };
-use http::{StatusCode, Uri, request::Parts};
+use http::{StatusCode, Uri};
 
-use super::{App, answer::json, query::Query, refusal::Refusal};
+use super::{App, answer::json, id::Id, query::Query, refusal::Refusal};
 
 const PARAMETERS: [&str; 7] = ["code", "kind", "older_than", "newer_than", "replayed", "limit", "cursor"];
 /// The longest code that is looked for.
 const LONGEST_CODE: usize = 64;
-
-/// The id in a path; what is no number names no letter.
-pub(super) struct Id(DeadLetterId);
-
-impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Refusal::no_letter())?;
-        id.parse().map(Self).map_err(|_| Refusal::no_letter())
-    }
-}
 
 /// List dead letters
 ///
@@ -69,7 +54,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
     params(("id" = i64, Path, description = "the letter's id")),
     responses((status = 200, description = "the letter", body = DeadLetterView)),
 )]
-pub(super) async fn one(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn one(State(app): State<Arc<App>>, Id(id): Id<DeadLetterId>, uri: Uri) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     let letter = app.reception.dead_letter(id).await?.ok_or_else(Refusal::no_letter)?;
     Ok(json(StatusCode::OK, &DeadLetterView::from(&letter)))
@@ -88,7 +73,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Re
     ),
     responses((status = 200, description = "replayed, or could be", body = ReplayView)),
 )]
-pub(super) async fn replay(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn replay(State(app): State<Arc<App>>, Id(id): Id<DeadLetterId>, uri: Uri) -> Result<Response, Refusal> {
     let mut query = Query::new(&uri, &["dry_run"]);
     let dry_run = query.get("dry_run", boolean).unwrap_or(false);
     let dry_run = query.finish(dry_run)?;

@@ -24,7 +24,7 @@ use metrics::gauge;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, booking::Id, query::Query, refusal::Refusal};
+use super::{App, id::Id, query::Query, refusal::Refusal};
 
 /// How long a stream lasts at most; its client comes again.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
         (status = 204, description = "everything was seen, and nothing more is to come"),
     ),
 )]
-pub(super) async fn events(State(app): State<Arc<App>>, Id(id): Id, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(super) async fn events(State(app): State<Arc<App>>, Id(id): Id<BookingId>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     let seen = last_event_id(&headers)?;
     let follower = app.reception.follow(id, seen.unwrap_or(0)).await?.ok_or_else(Refusal::no_booking)?;

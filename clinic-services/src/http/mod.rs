@@ -12,6 +12,7 @@ mod entry;
 mod events;
 mod health;
 mod home;
+mod id;
 mod metrics;
 mod openapi;
 mod query;

@@ -3,28 +3,16 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequestParts, Path, Request, State},
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use clinic_core::{
     api::{WebhookList, WebhookRequest, WebhookSecretView, WebhookTestView, WebhookView},
     id::EndpointId,
 };
-use http::{HeaderValue, StatusCode, Uri, header::LOCATION, request::Parts};
+use http::{HeaderValue, StatusCode, Uri, header::LOCATION};
 
-use super::{App, answer::json, body, query::Query, refusal::Refusal};
-
-/// The id in a path; what is no UUID names no webhook.
-pub(super) struct Id(EndpointId);
-
-impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Refusal::no_webhook())?;
-        id.parse().map(Self).map_err(|_| Refusal::no_webhook())
-    }
-}
+use super::{App, answer::json, body, id::Id, query::Query, refusal::Refusal};
 
 /// Register a webhook
 ///
@@ -66,7 +54,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
     params(("id" = uuid::Uuid, Path, description = "the webhook's id")),
     responses((status = 200, description = "the webhook", body = WebhookView)),
 )]
-pub(super) async fn one(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn one(State(app): State<Arc<App>>, Id(id): Id<EndpointId>, uri: Uri) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     let endpoint = app.reception.webhook(id).await?.ok_or_else(Refusal::no_webhook)?;
     Ok(json(StatusCode::OK, &WebhookView::from(&endpoint)))
@@ -80,7 +68,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Re
     params(("id" = uuid::Uuid, Path, description = "the webhook's id")),
     responses((status = 204, description = "removed")),
 )]
-pub(super) async fn remove(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn remove(State(app): State<Arc<App>>, Id(id): Id<EndpointId>, uri: Uri) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     app.reception.remove_webhook(id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -94,7 +82,7 @@ pub(super) async fn remove(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) ->
     params(("id" = uuid::Uuid, Path, description = "the webhook's id")),
     responses((status = 200, description = "tried, whatever came of it", body = WebhookTestView)),
 )]
-pub(super) async fn test(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn test(State(app): State<Arc<App>>, Id(id): Id<EndpointId>, uri: Uri) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     let tried = app.reception.try_webhook(id).await?;
     Ok(json(StatusCode::OK, &WebhookTestView::new(tried.delivered.code, tried.delivered.status, tried.took)))
@@ -108,7 +96,7 @@ pub(super) async fn test(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> R
     params(("id" = uuid::Uuid, Path, description = "the webhook's id")),
     responses((status = 200, description = "switched on", body = WebhookView)),
 )]
-pub(super) async fn enable(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn enable(State(app): State<Arc<App>>, Id(id): Id<EndpointId>, uri: Uri) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     let endpoint = app.reception.enable_webhook(id).await?;
     Ok(json(StatusCode::OK, &WebhookView::from(&endpoint)))
@@ -123,7 +111,7 @@ pub(super) async fn enable(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) ->
     params(("id" = uuid::Uuid, Path, description = "the webhook's id")),
     responses((status = 200, description = "the new secret, shown here and never again", body = WebhookSecretView)),
 )]
-pub(super) async fn renew_secret(State(app): State<Arc<App>>, Id(id): Id, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn renew_secret(State(app): State<Arc<App>>, Id(id): Id<EndpointId>, uri: Uri) -> Result<Response, Refusal> {
     Query::none(&uri)?;
     let endpoint = app.reception.renew_webhook_secret(id).await?;
     Ok(json(StatusCode::OK, &WebhookSecretView::from(&endpoint)))

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use clinic_client::{BuildError, Builder, Client};
 
 pub use self::{
-    run::{Run, RunError},
+    run::{Run, RunCommandError},
     verify::{Verify, VerifyError},
 };
 
@@ -23,7 +23,8 @@ pub struct Loadgen {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Books for a while, waits until all is decided and told, prints the figures. Exits with 1 when something accepted was not.
+    /// Books for a while, waits until all is decided and told, prints the figures. Exits with 1 when something accepted was not,
+    /// or when a figure is as it must not be.
     Run(Run),
     /// Reads back what became of a run that wrote a log. Exits with 1 when a promise was broken, with 2 when that cannot be judged.
     Verify(Verify),

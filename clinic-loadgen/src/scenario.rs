@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     draw::{Mix, Share},
-    load::{Arrivals, DurationError, Load, Pace, Stage, parse_duration},
+    load::{Arrivals, DurationError, Load, Pace, RATES, Stage, parse_duration},
     threshold::Threshold,
 };
 
@@ -247,9 +247,6 @@ impl Settings {
         Ok(Load { pace: Pace::Open { stages, arrivals, in_flight: self.in_flight.unwrap_or(10_000) }, warm_up })
     }
 }
-
-/// The rates that make sense, in requests a second.
-const RATES: std::ops::RangeInclusive<f64> = 0.001..=1e7;
 
 fn rate(text: &str) -> Result<f64, &'static str> {
     text.parse().ok().filter(|rate| RATES.contains(rate)).ok_or("must be a number above zero")

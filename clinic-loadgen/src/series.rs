@@ -172,6 +172,9 @@ impl Series {
     }
 
     fn take_open(&mut self) -> Second {
+        if self.latency.is_empty() {
+            return Second { in_flight: self.in_flight, ..self.open };
+        }
         let millis = |quantile| self.latency.value_at_quantile(quantile) as f64 / 1000.0;
         let (p50_ms, p90_ms, p99_ms, max_ms) = (millis(0.5), millis(0.9), millis(0.99), self.latency.max() as f64 / 1000.0);
         self.latency.reset();

@@ -221,7 +221,7 @@ mod tests {
             tally.answered(Operation::Book, Err(&refused(code)), moment(1000, 1002));
         }
         tally.answered(Operation::Cancel, Err(&refused(ProblemCode::NotCancellable)), moment(1000, 1002));
-        tally.answered(Operation::Get, Err(&Error::new(ErrorKind::Timeout)), moment(1000, u64::MAX));
+        tally.answered(Operation::Get, Err(&Error::new(ErrorKind::Timeout)), moment(1000, 700_000));
         assert_eq!(tally.measured, Count { sent: 5, unsent: 0, accepted: 0, conflicts: 2, errors: 3 });
         assert_eq!(tally.errors, BTreeMap::from([("timeout".to_owned(), 1), ("unavailable".to_owned(), 2)]));
     }

@@ -91,8 +91,7 @@ impl FromStr for Threshold {
 
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
         let (name, rest) = text.split_at(text.find(['<', '>']).ok_or(ThresholdError)?);
-        let comparisons =
-            [(">=", Comparison::AtLeast), ("<=", Comparison::AtMost), (">", Comparison::Above), ("<", Comparison::Below)];
+        let comparisons = [(">=", Comparison::AtLeast), ("<=", Comparison::AtMost), (">", Comparison::Above), ("<", Comparison::Below)];
         let found = comparisons.into_iter().find_map(|(sign, comparison)| Some((comparison, rest.strip_prefix(sign)?)));
         let (comparison, limit) = found.ok_or(ThresholdError)?;
         let (figure, limit) = Figure::parse(name.trim(), limit.trim()).ok_or(ThresholdError)?;
@@ -271,7 +270,8 @@ mod tests {
 
     #[test]
     fn what_is_no_threshold_is_told_what_one_is() {
-        for wrong in ["", "p99", "p99>", "p99>50", "p98>5ms", "p99=5ms", "look.p99>5ms", "errors>5ms", "errors>-1", "rate<1%", "p99.9.9>1s"] {
+        for wrong in ["", "p99", "p99>", "p99>50", "p98>5ms", "p99=5ms", "look.p99>5ms", "errors>5ms", "errors>-1", "rate<1%", "p99.9.9>1s"]
+        {
             let said = wrong.parse::<Threshold>().unwrap_err().to_string();
             assert!(said.contains("p99>50ms") && said.contains("errors>0.1%"), "{wrong}");
         }

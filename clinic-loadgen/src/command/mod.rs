@@ -25,7 +25,7 @@ pub struct Loadgen {
 enum Command {
     /// Books for a while, waits until all is decided and told, prints the figures. Exits with 1 when something accepted was not,
     /// or when a figure is as it must not be.
-    Run(Run),
+    Run(Box<Run>),
     /// Reads back what became of a run that wrote a log. Exits with 1 when a promise was broken, with 2 when that cannot be judged.
     Verify(Verify),
 }

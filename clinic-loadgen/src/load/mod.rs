@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Deserialize;
 
+pub(crate) use self::stage::RATES;
 pub use self::{
     schedule::Schedule,
     stage::{DurationError, Stage, StageError, parse_duration},

@@ -12,8 +12,7 @@ const ROUNDING: f64 = 1e-6;
 /// When the arrivals of an open loop are due, one after the other, from its start. The same seed gives the same again.
 ///
 /// Arrivals are laid out on a line where one comes a unit, evenly or in exponential gaps, and each is due when the rate, summed up
-/// over time, has reached its place: so a Poisson process of any rate is drawn (D. Lewis and G. Shedler, "Simulation of Nonhomogeneous
-/// Poisson Processes by Thinning", 1979, on time-scale transformation).
+/// over time, has reached its place: so a Poisson process of any rate is drawn (E. Çınlar, "Introduction to Stochastic Processes", 1975).
 #[derive(Debug)]
 pub struct Schedule {
     stages: std::vec::IntoIter<Stage>,

@@ -3,7 +3,7 @@ use std::{str::FromStr, time::Duration};
 use thiserror::Error;
 
 /// The rates that make sense, in requests a second.
-const RATES: std::ops::RangeInclusive<f64> = 0.001..=1e7;
+pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.001..=1e7;
 
 /// A part of an open loop: so long at one rate, or from one to another.
 #[derive(Clone, Copy, Debug, PartialEq)]

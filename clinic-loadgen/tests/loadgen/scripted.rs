@@ -24,6 +24,8 @@ pub(crate) fn client(server: &MockServer) -> Client {
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
     kept: Arc<Mutex<Vec<Kept>>>,
+    /// What is shown otherwise than it was.
+    planted: Arc<Mutex<Vec<(Uuid, Plant)>>>,
     /// How long after its making each is decided, and told.
     pace: Arc<Mutex<(TimeDelta, TimeDelta)>>,
 }
@@ -37,7 +39,24 @@ struct Kept {
     decide_by: Option<DateTime<Utc>>,
 }
 
+/// Changes a booking and the events of its timeline.
+type Plant = fn(&mut Value, &mut Vec<Value>);
+
 impl Scripted {
+    /// Shows a kept booking otherwise than it was.
+    pub(crate) fn plant(&self, id: Uuid, plant: Plant) {
+        self.planted.lock().unwrap().push((id, plant));
+    }
+
+    /// A kept booking and its timeline, as shown.
+    fn shown(&self, kept: &Kept) -> (Value, Value) {
+        let (mut booking, mut timeline) = (kept.view(kept.status(), self.pace()), kept.timeline());
+        for (_, plant) in self.planted.lock().unwrap().iter().filter(|(id, _)| *id == kept.id) {
+            plant(&mut booking, timeline["events"].as_array_mut().unwrap());
+        }
+        (booking, timeline)
+    }
+
     pub(crate) async fn start(&self, answer_after: Duration) -> MockServer {
         let server = MockServer::start().await;
         let book = self.clone();
@@ -107,8 +126,8 @@ impl Scripted {
         let id: Uuid = segments.next().unwrap().parse().unwrap();
         let kept = self.kept.lock().unwrap();
         match (kept.iter().find(|kept| kept.id == id), segments.next()) {
-            (Some(kept), None) => ResponseTemplate::new(200).set_body_json(kept.view(kept.status(), self.pace())),
-            (Some(kept), Some(_)) => ResponseTemplate::new(200).set_body_json(kept.timeline()),
+            (Some(kept), None) => ResponseTemplate::new(200).set_body_json(self.shown(kept).0),
+            (Some(kept), Some(_)) => ResponseTemplate::new(200).set_body_json(self.shown(kept).1),
             (None, _) => problem(404, "not_found"),
         }
     }

@@ -121,6 +121,46 @@ async fn an_overlap_with_a_booking_that_is_not_in_the_log_is_found() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_single_booking_is_found_over_the_api() {
+    let ran = Ran::new().await;
+    let accepted = ran.accepted();
+    let mut planted = vec![];
+    let mut plant = |kind: &str, plant: fn(&mut Value, &mut Vec<Value>)| {
+        let id = accepted[planted.len()];
+        ran.clinic.plant(id, plant);
+        planted.push((kind.to_owned(), id));
+    };
+    plant("flipped", |booking, events| {
+        booking["status"] = json!("rejected");
+        let decision = events[2].clone();
+        events.push(decision);
+        events[4]["kind"] = json!("rejected");
+    });
+    plant("overtried", |booking, _| booking["attempts"] = json!(5));
+    plant("untold", |booking, events| {
+        booking["notices"] = json!([]);
+        events.truncate(3);
+    });
+    plant("out_of_order", |booking, events| {
+        booking["status"] = json!("cancelled");
+        let mut notice = booking["notices"][0].clone();
+        (notice["id"], notice["event"]) = (json!(Uuid::nil()), json!("cancelled"));
+        booking["notices"].as_array_mut().unwrap().push(notice);
+        let (mut cancelled, mut told) = (events[2].clone(), events[3].clone());
+        (cancelled["kind"], told["notice"]) = (json!("cancelled"), json!(Uuid::nil()));
+        // Told of the cancellation first.
+        events.splice(3..3, [cancelled, told]);
+    });
+    let (code, verdict) = ran.verify().await;
+    assert_eq!(code, Some(1));
+    let breaches = verdict["breaches"].as_array().unwrap();
+    let named = |kind: &str, id: Uuid| breaches.iter().any(|breach| breach["kind"] == kind && breach["bookings"] == json!([id]));
+    for (kind, id) in &planted {
+        assert!(named(kind, *id), "{kind}: {breaches:?}");
+    }
+}
+
+#[tokio::test]
 async fn one_booking_for_two_requests_is_a_duplicate_and_another_visit_is_a_loss() {
     let ran = Ran::new().await;
     let mut lines = ran.lines().into_iter().filter(|line| matches!(line.outcome, Outcome::Accepted { .. }));

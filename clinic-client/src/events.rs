@@ -250,7 +250,7 @@ impl Follow {
         self.go_on_from = event.id.or(self.go_on_from.take());
         if self.seen.is_none_or(|seen| entry.seq > seen) {
             self.seen = Some(entry.seq);
-            self.is_decided |= matches!(entry.kind, EntryKind::Confirmed | EntryKind::Rejected | EntryKind::Cancelled);
+            self.is_decided |= matches!(entry.kind.known(), Some(EntryKind::Confirmed | EntryKind::Rejected | EntryKind::Cancelled));
             self.came.push_back(entry);
         }
         Ok(())

@@ -36,8 +36,8 @@ pub use webhooks::{RegisterWebhook, Webhooks};
 
 pub use clinic_core::{
     api::{
-        About, Alive, BookRequest, BookingPage, BookingView, ContactBody, DeadLetterPage, DeadLetterView, FieldError, Health, HealthStatus,
-        NoticeView, PoisonView, Problem, ProblemCode, ReplayView, TimelineEvent, TimelineView, WebhookList, WebhookRequest,
+        About, Alive, BookRequest, BookingPage, BookingView, Code, ContactBody, DeadLetterPage, DeadLetterView, FieldError, Health,
+        HealthStatus, NoticeView, PoisonView, Problem, ProblemCode, ReplayView, TimelineEvent, TimelineView, WebhookList, WebhookRequest,
         WebhookSecretView, WebhookTestView, WebhookView,
     },
     booking::{Language, Status},

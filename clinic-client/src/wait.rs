@@ -23,7 +23,8 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 /// How much before its time a held call may be answered.
 const EARLY: Duration = Duration::from_millis(100);
 
-/// A wait for a decision, to be awaited: the booking, decided or cancelled.
+/// A wait for a decision, to be awaited: the booking, decided or cancelled, or in a status that this release does not know: what that
+/// means is for the caller to say, and it is not `pending`.
 ///
 /// It ends with [`ErrorKind::Undecided`] when the longest wait is over. Errors that pass with time are waited out until then.
 #[derive(Clone, Debug)]

@@ -61,7 +61,7 @@ async fn a_request_carries_a_fresh_key_and_the_token() {
     let client = client(&server);
     for _ in 0..2 {
         let booking = client.bookings().request(request()).send().await.unwrap();
-        assert_eq!((booking.id, booking.status), (id, Status::Pending));
+        assert_eq!((booking.id, booking.status), (id, Status::Pending.into()));
     }
     let keys = keys(&server).await;
     assert_ne!(keys[0], keys[1]);
@@ -320,7 +320,7 @@ async fn health_is_told_even_when_it_is_bad() {
     Mock::given(path("/")).respond_with(ResponseTemplate::new(200).set_body_json(about)).mount(&server).await;
     let client = client(&server);
     assert_eq!(client.ready().await.unwrap().store, "the disk is full");
-    assert_eq!(client.live().await.unwrap().status.as_str(), "ok");
+    assert_eq!(client.live().await.unwrap().status.to_string(), "ok");
     assert_eq!(client.metrics().await.unwrap(), "clinic_store_up 1");
     assert_eq!(client.about().await.unwrap().links["book"], "POST /book");
 }

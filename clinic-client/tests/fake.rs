@@ -97,7 +97,7 @@ async fn a_rejection_is_an_answer_and_a_refusal_an_error() {
     let bookings = clinic.client().bookings();
     let booking = bookings.request(request(1)).send().await.unwrap();
     let decided = bookings.wait_until_decided(booking.id).await.unwrap();
-    assert_eq!((decided.status, decided.reason), (Status::Rejected, Some(Reason::Unavailable)));
+    assert_eq!((decided.status, decided.reason), (Status::Rejected.into(), Some(Reason::Unavailable.into())));
     assert_eq!(bookings.cancel(booking.id).await.unwrap_err().code(), Some(ProblemCode::NotCancellable));
     let error = bookings.request(BookRequest::at(time(1))).send().await.unwrap_err();
     assert_eq!(error.fields()[0].field, "patient_id");
@@ -137,7 +137,7 @@ async fn events_come_once_and_in_order_over_broken_connections() {
         clinic.plan([fault, fault, fault, fault]);
         // Moves to another task, as a stream of a service would.
         let events = client.bookings().events(booking.id);
-        let following = tokio::spawn(events.map_ok(|event| (event.seq, event.kind)).try_collect::<Vec<_>>());
+        let following = tokio::spawn(events.map_ok(|event| (event.seq, event.kind.known().unwrap())).try_collect::<Vec<_>>());
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(clinic.decide(booking.id, Decision::Confirmed));
         let seen = tokio::time::timeout(SOON, following).await.unwrap().unwrap().unwrap_or_else(|error| panic!("{fault:?}: {error:?}"));
@@ -176,7 +176,7 @@ async fn a_wait_ends_with_the_decision_whatever_breaks() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     clinic.decide(booking.id, Decision::Rejected(Reason::DeadlinePassed));
     let decided = tokio::time::timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
-    assert_eq!(decided.reason, Some(Reason::DeadlinePassed));
+    assert_eq!(decided.reason, Some(Reason::DeadlinePassed.into()));
     let unknown = client.bookings().wait_until_decided(uuid::Uuid::nil()).await.unwrap_err();
     assert_eq!(unknown.code(), Some(ProblemCode::NotFound));
 }

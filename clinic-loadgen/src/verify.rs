@@ -169,7 +169,7 @@ impl Inquiry<'_> {
     }
 
     async fn is_active(&self, id: Uuid) -> Result<bool, Error> {
-        Ok(found(self.client.bookings().get(id).await)?.is_some_and(|booking| booking.status.is_active()))
+        Ok(found(self.client.bookings().get(id).await)?.is_some_and(|booking| booking.status.known().is_some_and(Status::is_active)))
     }
 }
 

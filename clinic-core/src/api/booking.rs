@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::utc;
+use super::{Code, utc};
 use crate::{
     booking::{Booking, Language, Status},
     decision::Reason,
@@ -21,9 +21,11 @@ pub struct BookingView {
     /// Its id.
     pub id: Uuid,
     /// Where it stands.
-    pub status: Status,
+    #[cfg_attr(feature = "openapi", schema(value_type = Status))]
+    pub status: Code<Status>,
     /// Why it was rejected.
-    pub reason: Option<Reason>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Reason>))]
+    pub reason: Option<Code<Reason>>,
     /// The status, said to a person in the booking's language.
     pub message: String,
     /// The clinic's id of the patient.
@@ -43,7 +45,8 @@ pub struct BookingView {
     /// The clinic's time zone, an IANA name.
     pub timezone: String,
     /// The language the patient is told in.
-    pub language: Language,
+    #[cfg_attr(feature = "openapi", schema(value_type = Language))]
+    pub language: Code<Language>,
     /// Attempts spent on deciding.
     pub attempts: u32,
     /// When it was accepted.
@@ -70,8 +73,8 @@ impl BookingView {
         let appointment = &booking.appointment;
         Self {
             id: booking.id.uuid(),
-            status: booking.status,
-            reason: booking.reason,
+            status: booking.status.into(),
+            reason: booking.reason.map(Code::from),
             message: notification::status_text(booking.status, booking.reason, appointment),
             patient_id: appointment.patient_id.clone(),
             patient_name: appointment.patient_name.clone(),
@@ -80,7 +83,7 @@ impl BookingView {
             end: appointment.slot.end(),
             duration_minutes: appointment.slot.minutes(),
             timezone: appointment.timezone.to_string(),
-            language: appointment.language,
+            language: appointment.language.into(),
             attempts: booking.attempts,
             created_at: booking.created_at,
             decide_by: booking.decide_by,
@@ -111,14 +114,16 @@ pub struct NoticeView {
     /// Its stable id.
     pub id: Uuid,
     /// What it tells.
-    pub event: EventKind,
+    #[cfg_attr(feature = "openapi", schema(value_type = EventKind))]
+    pub event: Code<EventKind>,
     /// Where.
     pub channel: String,
     /// Of a webhook, the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Uuid>,
     /// How it stands.
-    pub state: NoticeState,
+    #[cfg_attr(feature = "openapi", schema(value_type = NoticeState))]
+    pub state: Code<NoticeState>,
     /// Tries made.
     pub tries: u32,
     /// The last failure's or the skip's code.
@@ -135,10 +140,10 @@ impl From<&NoticeRecord> for NoticeView {
         let (channel, endpoint) = webhook::split(&record.channel);
         Self {
             id: record.id.uuid(),
-            event: record.event,
+            event: record.event.into(),
             channel: channel.to_owned(),
             endpoint: endpoint.map(EndpointId::uuid),
-            state: record.state,
+            state: record.state.into(),
             tries: record.tries,
             code: record.code.clone(),
             receipt: record.receipt.clone(),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::utc;
+use super::{Code, utc};
 use crate::{
     dead_letter::{DeadLetter, DeadLetterKind, Poison},
     id::{BookingId, EndpointId, NoticeId},
@@ -21,7 +21,8 @@ pub struct DeadLetterView {
     /// The booking it is about.
     pub booking: Uuid,
     /// What failed.
-    pub kind: DeadLetterKind,
+    #[cfg_attr(feature = "openapi", schema(value_type = DeadLetterKind))]
+    pub kind: Code<DeadLetterKind>,
     /// Why: a reason of rejection, an outcome of an attempt, or the code of a channel.
     pub code: String,
     /// Attempts or tries spent.
@@ -49,7 +50,7 @@ impl From<&DeadLetter> for DeadLetterView {
         Self {
             id: letter.id.0,
             booking: letter.booking.uuid(),
-            kind: letter.kind,
+            kind: letter.kind.into(),
             code: letter.code.clone(),
             attempts: letter.attempts,
             notice: letter.notice.map(NoticeId::uuid),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Code;
 use crate::codes::codes;
 
 codes! {
@@ -22,14 +23,15 @@ codes! {
 #[non_exhaustive]
 pub struct Alive {
     /// `ok`.
-    pub status: HealthStatus,
+    #[cfg_attr(feature = "openapi", schema(value_type = HealthStatus))]
+    pub status: Code<HealthStatus>,
 }
 
 impl Alive {
     /// It answers.
     #[must_use]
     pub const fn new() -> Self {
-        Self { status: HealthStatus::Ok }
+        Self { status: Code::Known(HealthStatus::Ok) }
     }
 }
 
@@ -45,7 +47,8 @@ impl Default for Alive {
 #[non_exhaustive]
 pub struct Health {
     /// `ok` or `degraded`; `down` from `/health/ready` alone.
-    pub status: HealthStatus,
+    #[cfg_attr(feature = "openapi", schema(value_type = HealthStatus))]
+    pub status: Code<HealthStatus>,
     /// The store: `ok` or what is wrong.
     pub store: String,
     /// The broker: `ok` or what is wrong.
@@ -56,6 +59,6 @@ impl Health {
     /// How well it is.
     #[must_use]
     pub const fn new(status: HealthStatus, store: String, broker: String) -> Self {
-        Self { status, store, broker }
+        Self { status: Code::Known(status), store, broker }
     }
 }

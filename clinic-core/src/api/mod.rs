@@ -2,6 +2,7 @@
 
 mod about;
 mod booking;
+mod code;
 mod dead_letter;
 mod health;
 mod problem;
@@ -13,6 +14,7 @@ mod webhook;
 pub use self::{
     about::About,
     booking::{BookingPage, BookingView, NoticeView},
+    code::Code,
     dead_letter::{DeadLetterPage, DeadLetterView, PoisonView, ReplayView},
     health::{Alive, Health, HealthStatus},
     problem::{FieldError, Problem, ProblemCode},

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::utc;
+use super::{Code, utc};
 use crate::{
     id::EndpointId,
     timeline::{Entry, EntryKind},
@@ -39,7 +39,8 @@ pub struct TimelineEvent {
     #[serde(with = "utc")]
     pub at: DateTime<Utc>,
     /// What happened.
-    pub kind: EntryKind,
+    #[cfg_attr(feature = "openapi", schema(value_type = EntryKind))]
+    pub kind: Code<EntryKind>,
     /// The attempt's or try's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -72,7 +73,7 @@ impl From<&Entry> for TimelineEvent {
         Self {
             seq: entry.seq,
             at: entry.at,
-            kind: entry.kind,
+            kind: entry.kind.into(),
             attempt: entry.attempt,
             worker: entry.worker.clone(),
             code: entry.code.clone(),

@@ -8,7 +8,7 @@ const ALLOWANCE: TimeDelta = TimeDelta::seconds(10);
 
 /// The decisions of a timeline, in order, and the event that tells of each.
 pub(super) fn decisions(timeline: &TimelineView) -> impl Iterator<Item = (Status, EventKind)> + '_ {
-    timeline.events.iter().filter_map(|entry| match entry.kind {
+    timeline.events.iter().filter_map(|entry| match entry.kind.known()? {
         EntryKind::Confirmed => Some((Status::Confirmed, EventKind::Confirmed)),
         EntryKind::Rejected => Some((Status::Rejected, EventKind::Rejected)),
         EntryKind::Cancelled => Some((Status::Cancelled, EventKind::Cancelled)),
@@ -47,7 +47,7 @@ fn flipped(booking: &BookingView, timeline: &TimelineView) -> Option<String> {
         }
         status = next;
     }
-    (status != booking.status).then(|| format!("{}, and by its timeline {status}", booking.status))
+    (booking.status != status).then(|| format!("{}, and by its timeline {status}", booking.status))
 }
 
 fn overtried(booking: &BookingView, timeline: &TimelineView, most: u32) -> Option<String> {
@@ -61,10 +61,10 @@ fn overtried(booking: &BookingView, timeline: &TimelineView, most: u32) -> Optio
 /// A notice that is neither told nor given up for a reason.
 fn unsettled(notice: &NoticeView) -> Option<String> {
     let NoticeView { event, channel, state, .. } = notice;
-    match state {
-        NoticeState::Sent => None,
-        NoticeState::Failed | NoticeState::Skipped if notice.code.is_some() => None,
-        NoticeState::Failed | NoticeState::Skipped => Some(format!("{event} on {channel}: {state} without a reason")),
+    match state.known() {
+        Some(NoticeState::Sent) => None,
+        Some(NoticeState::Failed | NoticeState::Skipped) if notice.code.is_some() => None,
+        Some(NoticeState::Failed | NoticeState::Skipped) => Some(format!("{event} on {channel}: {state} without a reason")),
         _ => Some(format!("{event} on {channel}: not settled")),
     }
 }
@@ -79,16 +79,16 @@ fn out_of_order(booking: &BookingView, timeline: &TimelineView) -> Option<String
         .collect();
     sent.iter().enumerate().find_map(|(place, late)| {
         let same = |early: &&&NoticeView| (&early.channel, early.endpoint) == (&late.channel, late.endpoint);
-        let early = sent[..place].iter().filter(same).find(|early| order(early.event) > order(late.event))?;
+        let early = sent[..place].iter().filter(same).find(|early| order(early.event.known()) > order(late.event.known()))?;
         Some(format!("{} told after {} on {}", late.event, early.event, late.channel))
     })
 }
 
 /// A booking's events come in this order.
-const fn order(event: EventKind) -> u8 {
+const fn order(event: Option<EventKind>) -> u8 {
     match event {
-        EventKind::Reminder => 1,
-        EventKind::Cancelled => 2,
+        Some(EventKind::Reminder) => 1,
+        Some(EventKind::Cancelled) => 2,
         _ => 0,
     }
 }

@@ -14,15 +14,18 @@ fn happened(letter: &DeadLetterView) -> String {
         attempts => format!("after {attempts} attempts"),
     };
     let booking = letter.booking;
-    match letter.kind {
-        DeadLetterKind::Decide => format!("What happened: on {at} booking {booking} was rejected {tries}, for want of a decision."),
-        DeadLetterKind::Notice => {
+    match letter.kind.known() {
+        Some(DeadLetterKind::Decide) => format!("What happened: on {at} booking {booking} was rejected {tries}, for want of a decision."),
+        Some(DeadLetterKind::Notice) => {
             let channel = letter.channel.as_deref().unwrap_or("an unknown channel");
             format!(
                 "What happened: on {at} a notice of booking {booking} on {channel} was given up {tries}. The patient was not told there."
             )
         }
-        _ => format!("What happened: on {at} what had been reserved for booking {booking} could not be given back, {tries}."),
+        Some(DeadLetterKind::Release) => {
+            format!("What happened: on {at} what had been reserved for booking {booking} could not be given back, {tries}.")
+        }
+        _ => format!("What happened: on {at} something of booking {booking} failed {tries}: {}, which a newer clinic knows.", letter.kind),
     }
 }
 
@@ -54,13 +57,16 @@ fn outlook(letter: &DeadLetterView, refused: Option<&Error>) -> String {
     if let Some(error) = refused {
         return format!("Replaying would be refused now: {error}.");
     }
-    match letter.kind {
-        DeadLetterKind::Decide => {
+    match letter.kind.known() {
+        Some(DeadLetterKind::Decide) => {
             "Replaying would make a new booking for the same visit, which takes its time again and is decided and told like any other. \
              This one stays rejected and names the new one."
         }
-        DeadLetterKind::Notice => "Replaying would send the same notice again under its own id, so that a receiver can drop a repeat.",
-        _ => "Replaying would ask the availability service once more to give back what was reserved.",
+        Some(DeadLetterKind::Notice) => {
+            "Replaying would send the same notice again under its own id, so that a receiver can drop a repeat."
+        }
+        Some(DeadLetterKind::Release) => "Replaying would ask the availability service once more to give back what was reserved.",
+        _ => "Replaying would do what a newer release of this command can say.",
     }
     .to_owned()
 }

@@ -19,7 +19,7 @@ impl App {
     async fn health(&self) -> Health {
         let mut health = self.reception.health().await;
         if self.needs_broker && health.status == HealthStatus::Degraded {
-            health.status = HealthStatus::Down;
+            health.status = HealthStatus::Down.into();
         }
         health
     }
@@ -51,7 +51,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     let mut health = app.health().await;
     if health.status == HealthStatus::Down {
-        health.status = HealthStatus::Degraded;
+        health.status = HealthStatus::Degraded.into();
     }
     json(StatusCode::OK, &health)
 }

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use clinic_core::{
-    api::BookRequest,
+    api::{BookRequest, HealthStatus},
     availability::Simulated,
     broker::EmbeddedBroker,
     id::BookingId,
@@ -125,7 +125,7 @@ async fn waiting_needs_no_broker() {
     let record = clinic.clinic().wait_until_decided(booking.id, Duration::from_secs(20)).await.unwrap().unwrap();
     assert_eq!(record.booking.status.as_str(), "confirmed");
     eventually("health", Duration::from_secs(5), || async {
-        (clinic.clinic().handle().health().await.status.as_str() == "degraded").then_some(())
+        (clinic.clinic().handle().health().await.status == HealthStatus::Degraded).then_some(())
     })
     .await;
 }

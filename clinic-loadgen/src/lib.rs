@@ -2,8 +2,9 @@
 //!
 //! In reading order: [`load`] (how much, how fast), [`draw`] (who asks for what), [`tally`] (what came of it), [`log`] (the same,
 //! request by request), [`drive`] (sending), [`settle`] (waiting until all is decided and told), [`report`], [`verdict`] (which
-//! promises were broken), [`verify`] (reading what it judges), [`command`].
+//! promises were broken), [`verify`] (reading what it judges), [`chaos`] (breaking it meanwhile), [`command`].
 
+pub mod chaos;
 pub mod command;
 pub mod draw;
 pub mod drive;

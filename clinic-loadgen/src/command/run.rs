@@ -105,6 +105,13 @@ impl Run {
         if report.settled.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
+    pub(super) fn load(&self) -> Load {
+        match self.connections {
+            Some(connections) => Load::Closed { connections },
+            None => Load::Open { rate: self.rate, in_flight: self.in_flight },
+        }
+    }
+
     /// Makes the run. The first Ctrl-C ends the sending, a later one the waiting.
     ///
     /// # Errors
@@ -115,10 +122,7 @@ impl Run {
         client.health().await.map_err(RunError::Away)?;
         let seed = self.seed.unwrap_or_else(rand::random);
         let draw = Draw::new(seed, self.doctors, self.slots, Utc::now());
-        let load = match self.connections {
-            Some(connections) => Load::Closed { connections },
-            None => Load::Open { rate: self.rate, in_flight: self.in_flight },
-        };
+        let load = self.load();
         let (tally, took) = self.drive(&client, &draw, load, seed).await.map_err(RunError::Log)?;
         let settled = select! {
             settled = settle(&client, &draw, &tally.accepted, self.settle) => settled.map_err(RunError::Settle)?,

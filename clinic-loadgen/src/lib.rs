@@ -1,8 +1,9 @@
 //! Drives a running clinic over its REST API, says how it did, and checks afterwards that it kept its promises.
 //!
-//! In reading order: [`load`] (how much, how fast), [`draw`] (who asks for what), [`tally`] (what came of it), [`log`] (the same,
-//! request by request), [`drive`] (sending), [`settle`] (waiting until all is decided and told), [`report`], [`verdict`] (which
-//! promises were broken), [`verify`] (reading what it judges), [`chaos`] (breaking it meanwhile), [`command`].
+//! In reading order: [`scenario`] (what a run is to do), [`load`] (how much, how fast), [`draw`] (who asks for what), [`tally`] (what
+//! came of it), [`series`] (the same, second by second), [`log`] (the same, request by request), [`drive`] (sending), [`settle`]
+//! (following all until it is decided and told), [`report`], [`threshold`] (what is demanded of it), [`run`] (all of that in one),
+//! [`verdict`] (which promises were broken), [`verify`] (reading what it judges), [`chaos`] (breaking it meanwhile), [`command`].
 
 pub mod chaos;
 pub mod command;
@@ -12,7 +13,11 @@ pub mod load;
 pub mod log;
 mod read;
 pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod series;
 pub mod settle;
 pub mod tally;
+pub mod threshold;
 pub mod verdict;
 pub mod verify;

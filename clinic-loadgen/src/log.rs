@@ -269,7 +269,7 @@ mod tests {
     async fn a_disk_that_fills_up_stops_the_run_and_is_said() {
         let stop = CancellationToken::new();
         let log = Log::begin(Disk(1000), &Header::new("http://clinic.example", 1), stop.clone()).unwrap();
-        let visit = Draw::new(1, 1, 1, Utc::now()).visit(0);
+        let visit = Draw::new(1, 1, 1, Utc::now()).arrival(0).visit;
         let line = Line::new(0, Utc::now(), visit, Outcome::Unknown { code: "timeout".into() });
         // Nobody takes lines any more once the disk is full.
         while log.lines().send(line.clone()).await.is_ok() {}

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
 use tokio::{
     sync::{Mutex, watch},
     time::sleep_until,
@@ -19,9 +18,10 @@ use super::{
     schedule::{Planned, Schedule},
     target::{Target, TargetError, Targets},
 };
+use crate::report::FaultMark;
 
 /// A fault that was done, or is being done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mark {
     /// When it began, in milliseconds from the run's start.
@@ -35,8 +35,18 @@ pub struct Mark {
     /// To which of its instances: a container, a process.
     pub instance: Option<String>,
     /// How it went.
-    #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+impl From<Mark> for FaultMark {
+    fn from(mark: Mark) -> Self {
+        let target = match mark.instance {
+            Some(instance) if instance != mark.target => format!("{} ({instance})", mark.target),
+            _ => mark.target,
+        };
+        let (fault, outcome) = (mark.fault.to_string(), mark.outcome.to_string());
+        Self { at_ms: mark.at_ms, until_ms: mark.until_ms, fault, target, outcome }
+    }
 }
 
 impl fmt::Display for Mark {
@@ -49,8 +59,7 @@ impl fmt::Display for Mark {
 }
 
 /// How a fault went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", content = "why", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// It is not over.

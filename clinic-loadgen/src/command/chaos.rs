@@ -8,9 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
 use clap::Args;
-use clinic_client::{BuildError, Client, Error, RetryPolicy};
+use clinic_client::{Client, Error, RetryPolicy};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use thiserror::Error;
@@ -30,17 +29,17 @@ use crate::{
         process::{ProcessName, Running, Started, Which},
         schedule::ScheduleError,
     },
-    draw::Draw,
-    drive::drive,
-    load::{Load, parse_duration},
+    load::parse_duration,
     log::{Header, Log, LogError},
-    report::Report,
-    settle::settle,
-    tally::Tally,
-    verdict::Verdict,
+    report::{FaultMark, Report},
+    run::{Controls, RunError, run},
+    scenario::{Scenario, ScenarioError},
+    series::Phase,
     verify::{Claims, verify},
 };
 
+/// How often a booking is asked for at most while the verdict is made.
+const READS: u32 = 10;
 /// How long a clinic that is started here may take to answer.
 const ANSWERS: Duration = Duration::from_secs(30);
 /// The cadence of a fault that has none.
@@ -98,15 +97,12 @@ pub enum ChaosError {
     /// A target is not there, or takes no such fault. Nothing was sent.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// The settings make no client.
+    /// What the run was to do is not clear.
     #[error(transparent)]
-    Client(#[from] BuildError),
-    /// The clinic does not answer.
-    #[error("the clinic does not answer: is it running, and is this its URL?")]
-    Away(#[source] Error),
-    /// The log could not be written.
-    #[error("the log could not be written")]
-    Log(#[source] io::Error),
+    Scenario(#[from] ScenarioError),
+    /// The run could not be made.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// The log could not be read back.
     #[error(transparent)]
     Read(#[from] LogError),
@@ -125,38 +121,47 @@ pub enum ChaosError {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Chaotic {
-    /// The run.
+    /// The run, with what was done to the clinic and the verdict.
     #[serde(flatten)]
     pub report: Report,
     /// What was to be done; `--schedule` does it again.
     pub schedule: Schedule,
-    /// What was done.
-    pub faults: Vec<Mark>,
+    /// How many faults could not be done: then less was proven than was asked for.
+    pub failed: usize,
     /// What could not be made whole again, and why.
     pub not_whole: Vec<String>,
-    /// Which promises were broken.
-    pub verdict: Verdict,
 }
 
 impl Chaotic {
-    /// Faults that could not be done: then little was proven.
-    fn failed(&self) -> usize {
-        self.faults.iter().filter(|mark| matches!(mark.outcome, Outcome::Failed(_))).count()
+    /// What keeps a run without a breach from being a good one.
+    fn doubts(&self) -> Vec<&'static str> {
+        let is_pending = self.report.verdict.as_ref().is_none_or(|verdict| verdict.pending > 0);
+        let doubts = [
+            (self.failed > 0, "not every fault could be done"),
+            (!self.not_whole.is_empty(), "not everything is whole again"),
+            (is_pending, "not all is decided yet, and in time: a longer --within waits for it"),
+        ];
+        doubts.into_iter().filter_map(|(applies, doubt)| applies.then_some(doubt)).collect()
+    }
+
+    /// Whether a promise was broken, or a threshold failed.
+    fn is_bad(&self) -> bool {
+        let is_broken = self.report.verdict.as_ref().is_some_and(|verdict| !verdict.breaches.is_empty());
+        is_broken || self.report.thresholds.iter().any(|judged| judged.failed)
     }
 }
 
 impl fmt::Display for Chaotic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { report, faults, not_whole, verdict, .. } = self;
-        let done = faults.iter().filter(|mark| mark.outcome == Outcome::Done).count();
-        write!(f, "{report}\nfaults    {done} done, {} failed, {} skipped", self.failed(), faults.len() - done - self.failed())?;
-        for mark in faults.iter().filter(|mark| mark.outcome != Outcome::Done) {
-            write!(f, "\n  {mark}")?;
+        write!(f, "{}\nfaults    {}, of which {} failed", self.report, self.report.faults.len(), self.failed)?;
+        for FaultMark { at_ms, fault, target, outcome, .. } in self.report.faults.iter().filter(|mark| mark.outcome != "done") {
+            write!(f, "\n  {:8.3} s  {fault} {target}: {outcome}", *at_ms as f64 / 1000.0)?;
         }
-        for name in not_whole {
+        for name in &self.not_whole {
             write!(f, "\n  not whole again: {name}")?;
         }
-        write!(f, "\nverdict   {}\n{verdict}", if verdict.breaches.is_empty() { "no promise was broken" } else { "BROKEN PROMISES" })
+        let Some(verdict) = &self.report.verdict else { return Ok(()) };
+        write!(f, "\nverdict   {}\n{verdict}", if verdict.breaches.is_empty() { "no promise was broken" } else { "PROMISES WERE BROKEN" })
     }
 }
 
@@ -167,19 +172,10 @@ impl Chaos {
         } else {
             println!("{chaotic}");
         }
-        if !chaotic.verdict.breaches.is_empty() {
+        if chaotic.is_bad() {
             return ExitCode::FAILURE;
         }
-        let mut doubts = Vec::new();
-        if chaotic.failed() > 0 {
-            doubts.push("not every fault could be done");
-        }
-        if !chaotic.not_whole.is_empty() {
-            doubts.push("not everything is whole again");
-        }
-        if chaotic.verdict.pending > 0 {
-            doubts.push("not all is decided yet, and in time: a longer --within waits for it");
-        }
+        let doubts = chaotic.doubts();
         doubts.iter().for_each(|doubt| eprintln!("loadgen: {doubt}"));
         if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) }
     }
@@ -190,20 +186,20 @@ impl Chaos {
     /// # Errors
     /// [`ChaosError`].
     pub async fn execute(&self) -> Result<Chaotic, ChaosError> {
-        let seed = self.run.seed.unwrap_or_else(rand::random);
-        let schedule = self.plan(seed)?;
+        let scenario = self.run.what_to_do()?;
+        let schedule = self.plan(&scenario)?;
         // Before anything is started that has to be stopped.
         let mut interrupts = Interrupts::listen().map_err(ChaosError::Signals)?;
         let targets = self.targets().await?;
-        let chaotic = self.break_and_judge(seed, schedule, &targets, &mut interrupts).await;
+        let chaotic = self.break_and_judge(&scenario, schedule, &targets, &mut interrupts).await;
         targets.leave().await;
         chaotic
     }
 
-    fn plan(&self, seed: u64) -> Result<Schedule, ChaosError> {
+    fn plan(&self, scenario: &Scenario) -> Result<Schedule, ChaosError> {
         let schedule = match &self.schedule {
             Some(file) => Schedule::read(file)?,
-            None => Schedule::draw(&self.paced()?, self.run.duration, seed),
+            None => Schedule::draw(&self.paced()?, scenario.load.planned(), scenario.seed),
         };
         if schedule.faults.is_empty() { Err(ChaosError::Short) } else { Ok(schedule) }
     }
@@ -241,43 +237,41 @@ impl Chaos {
 
     async fn break_and_judge(
         &self,
-        seed: u64,
+        scenario: &Scenario,
         schedule: Schedule,
         targets: &Targets,
         interrupts: &mut Interrupts,
     ) -> Result<Chaotic, ChaosError> {
         targets.check(&schedule).await?;
-        let run = &self.run;
-        let retry = RetryPolicy::default().tries(run.tries).budget(u32::MAX);
-        let client = connect(&run.url, run.token.as_deref(), |client| client.timeout(run.timeout).retry(retry))?;
+        let client = connect(&self.run.url, self.run.token.as_deref(), |client| scenario.set(client)).map_err(RunError::from)?;
         select! {
             answers = self.answers(&client) => answers?,
             () = interrupts.next() => return Err(ChaosError::Interrupted),
         }
         eprintln!("{schedule}");
-        let kept = NamedTempFile::new().map_err(ChaosError::Log)?;
-        let path = run.log.clone().unwrap_or_else(|| kept.path().to_owned());
-        let draw = Draw::new(seed, run.doctors, run.slots, Utc::now());
-        let stop = CancellationToken::new();
-        let log = Log::create(&path, &Header::new(&run.url, seed), stop.clone()).map_err(ChaosError::Log)?;
-        let (load, marks) = (run.load(), watch::Sender::new(Vec::new()));
-        let (tally, took) = self.drive(&client, &draw, load, &log, &schedule, targets, &marks, &stop, interrupts).await;
-        log.finish().await.map_err(ChaosError::Log)?;
+        let kept = NamedTempFile::new().map_err(RunError::Log)?;
+        let path = self.run.log.clone().unwrap_or_else(|| kept.path().to_owned());
+        let mut controls = Controls::default();
+        let give_up = controls.give_up.clone();
+        let header = Header::new(&self.run.url, scenario.seed);
+        controls.log = Some(Log::create(&path, &header, controls.stop.clone()).map_err(RunError::Log)?);
+        let (ran, marks) = break_meanwhile(&client, scenario, controls, &schedule, targets, interrupts).await;
         let not_whole = targets.whole().await.into_iter().map(|(name, error)| format!("{name}: {error}")).collect();
-        let judging = async {
-            let patient = client.clone();
-            let settled = settle(&patient, &draw, &tally.accepted, run.settle).await.map_err(ChaosError::Judge)?;
-            let (_, claims) = Claims::read(&path)?;
-            let verdict = verify(&patient, claims, self.attempts, self.within).await.map_err(ChaosError::Judge)?;
-            Ok::<_, ChaosError>((settled, verdict))
-        };
-        let (settled, verdict) = select! {
-            judged = judging => judged?,
+        let mut report = ran?;
+        let (_, claims) = Claims::read(&path)?;
+        let within = if give_up.is_cancelled() { Duration::ZERO } else { self.within };
+        let client = connect(&self.run.url, self.run.token.as_deref(), |client| {
+            client.timeout(scenario.timeout).retry(RetryPolicy::default().tries(READS).budget(u32::MAX))
+        });
+        let client = client.map_err(RunError::from)?;
+        let verdict = select! {
+            verdict = verify(&client, claims, self.attempts, within) => verdict.map_err(ChaosError::Judge)?,
             () = interrupts.next() => return Err(ChaosError::Interrupted),
         };
-        let report = Report::new(load, seed, &tally, took, settled);
-        let faults = marks.borrow().clone();
-        Ok(Chaotic { report, schedule, faults, not_whole, verdict })
+        let failed = marks.iter().filter(|mark| matches!(mark.outcome, Outcome::Failed(_))).count();
+        report.faults = marks.into_iter().map(FaultMark::from).collect();
+        report.verdict = Some(verdict);
+        Ok(Chaotic { report, schedule, failed, not_whole })
     }
 
     /// One that is started here may take its time.
@@ -295,38 +289,44 @@ impl Chaos {
         if !patience.is_zero() && timeout(patience, asking).await.is_ok() {
             return Ok(());
         }
-        client.health().await.map(drop).map_err(ChaosError::Away)
+        Ok(client.health().await.map(drop).map_err(RunError::Away)?)
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "what a run is made of")]
-    async fn drive(
-        &self,
-        client: &Client,
-        draw: &Draw,
-        load: Load,
-        log: &Log,
-        schedule: &Schedule,
-        targets: &Targets,
-        marks: &watch::Sender<Vec<Mark>>,
-        stop: &CancellationToken,
-        interrupts: &mut Interrupts,
-    ) -> (Tally, Duration) {
-        let over = stop.child_token();
-        let driving = async {
-            let driven = drive(client, draw, load, self.run.duration, Some(log.lines()), stop).await;
-            over.cancel();
-            driven
-        };
-        let interrupting = async {
-            select! {
-                () = interrupts.next() => {
-                    eprintln!("loadgen: no more is sent and broken; waiting for the answers under way, and until everything is whole again");
-                    stop.cancel();
-                }
-                () = over.cancelled() => {}
-            }
-        };
-        let (driven, (), ()) = join!(driving, conduct(schedule, targets, Instant::now(), &over, marks), interrupting);
-        driven
-    }
+/// Makes a run and breaks its clinic as long as it sends. Every fault is over when this is.
+async fn break_meanwhile(
+    client: &Client,
+    scenario: &Scenario,
+    controls: Controls,
+    schedule: &Schedule,
+    targets: &Targets,
+    interrupts: &mut Interrupts,
+) -> (Result<Report, RunError>, Vec<Mark>) {
+    let (stop, give_up, mut progress) = (controls.stop.clone(), controls.give_up.clone(), controls.progress.subscribe());
+    let (over, marks) = (stop.child_token(), watch::Sender::new(Vec::new()));
+    let ended = CancellationToken::new();
+    let running = async {
+        let ran = run(client, scenario, controls).await;
+        over.cancel();
+        ended.cancel();
+        ran
+    };
+    let sending = async {
+        // It says so before it waits for what is still undecided; who says nothing more has ended.
+        let _ = progress.wait_for(|progress| matches!(progress.phase, Phase::Settling | Phase::Over)).await;
+        over.cancel();
+    };
+    let interrupting = async {
+        interrupts.next().await;
+        eprintln!(
+            "loadgen: no more is sent, nothing more is broken; waiting until all is whole, decided and told. Once more ends the latter"
+        );
+        stop.cancel();
+        interrupts.next().await;
+        give_up.cancel();
+    };
+    let (ran, (), (), _) =
+        join!(running, sending, conduct(schedule, targets, Instant::now(), &over, &marks), ended.run_until_cancelled(interrupting));
+    let marks = marks.borrow().clone();
+    (ran, marks)
 }

@@ -12,7 +12,7 @@ use clinic_client::{BuildError, Builder, Client};
 
 pub use self::{
     chaos::{Chaos, ChaosError, Chaotic},
-    run::{Run, RunError},
+    run::{Run, RunCommandError},
     verify::{Verify, VerifyError},
 };
 
@@ -26,7 +26,8 @@ pub struct Loadgen {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Books for a while, waits until all is decided and told, prints the figures. Exits with 1 when something accepted was not.
+    /// Books for a while, waits until all is decided and told, prints the figures. Exits with 1 when something accepted was not,
+    /// or when a figure is as it must not be.
     Run(Run),
     /// Does the same while it breaks the clinic by a schedule, makes it whole again, and reads back what became of it all. Exits with 1
     /// when a promise was broken, with 2 when that cannot be judged.

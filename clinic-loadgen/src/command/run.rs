@@ -1,30 +1,18 @@
 //! `loadgen run`.
 
-use std::{
-    future::{Future, pending},
-    io,
-    path::PathBuf,
-    pin::pin,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{convert::Infallible, future::pending, io, path::PathBuf, process::ExitCode};
 
-use chrono::Utc;
 use clap::Args;
-use clinic_client::{BuildError, Client, Error, RetryPolicy};
 use thiserror::Error;
-use tokio::{select, signal::ctrl_c};
+use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use super::connect;
+use super::{connect, interrupt::Interrupts};
 use crate::{
-    draw::Draw,
-    drive::drive,
-    load::{Load, parse_duration},
     log::{Header, Log},
     report::Report,
-    settle::settle,
-    tally::Tally,
+    run::{Controls, RunError, run},
+    scenario::{Scenario, ScenarioError, Settings},
 };
 
 /// What `loadgen run` takes.
@@ -36,37 +24,13 @@ pub struct Run {
     /// The clinic's API key.
     #[arg(long, env = "CLINIC_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
-    /// Open loop: requests a second, sent by schedule.
-    #[arg(long, default_value_t = 100.0, value_parser = positive)]
-    pub rate: f64,
-    /// Open loop: requests under way at most; what comes beyond is counted as not sent.
-    #[arg(long, default_value_t = 10_000)]
-    pub in_flight: usize,
-    /// Closed loop instead: so many callers, each asking again when answered.
-    #[arg(long, conflicts_with_all = ["rate", "in_flight"])]
-    pub connections: Option<usize>,
-    /// For how long, such as 30s or 10m.
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    pub duration: Duration,
-    /// Draws the same requests again; random unless set.
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// How many doctors are asked for.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=99_999))]
-    pub doctors: u32,
-    /// How many half-hour slots each has, from tomorrow on.
-    #[arg(long, default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=17_000))]
-    pub slots: u32,
-    /// How long one try may take.
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    pub timeout: Duration,
-    /// How often a request is tried, always under the same idempotency key.
-    #[arg(long, default_value_t = 1)]
-    pub tries: u32,
-    /// How long to wait at the end until all is decided and told.
-    #[arg(long, default_value = "60s", value_parser = parse_duration)]
-    pub settle: Duration,
-    /// Writes what came of each request to this file, for `loadgen verify`.
+    /// A TOML file whose keys are these settings; flags come before it.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// What to do.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Writes what came of each booking to this file, for `loadgen verify`.
     #[arg(long)]
     pub log: Option<PathBuf>,
     /// Prints JSON.
@@ -74,25 +38,19 @@ pub struct Run {
     pub json: bool,
 }
 
-/// Why a run could not be made.
+/// Why `loadgen run` failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum RunError {
-    /// The settings make no client.
+pub enum RunCommandError {
+    /// What it was to do is not clear.
     #[error(transparent)]
-    Client(#[from] BuildError),
-    /// The clinic does not answer.
-    #[error("the clinic does not answer: is it running, and is this its URL?")]
-    Away(#[source] Error),
-    /// The log could not be written.
-    #[error("the log could not be written")]
-    Log(#[source] io::Error),
-    /// The bookings could not be read back.
-    #[error("the bookings could not be read back")]
-    Settle(#[source] Error),
-    /// It was interrupted while waiting for the last decisions.
-    #[error("interrupted before all was decided and told")]
-    Interrupted,
+    Scenario(#[from] ScenarioError),
+    /// The run could not be made.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Signals cannot be listened for.
+    #[error("Ctrl-C cannot be listened for")]
+    Signals(#[source] io::Error),
 }
 
 impl Run {
@@ -102,68 +60,41 @@ impl Run {
         } else {
             println!("{report}");
         }
-        if report.settled.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    pub(super) fn load(&self) -> Load {
-        match self.connections {
-            Some(connections) => Load::Closed { connections },
-            None => Load::Open { rate: self.rate, in_flight: self.in_flight },
-        }
+    pub(super) fn what_to_do(&self) -> Result<Scenario, ScenarioError> {
+        let file = self.scenario.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+        self.settings.clone().over(file).scenario()
     }
 
-    /// Makes the run. The first Ctrl-C ends the sending, a later one the waiting.
+    /// Makes the run. The first Ctrl-C ends the sending, the second one the waiting; the report comes all the same.
     ///
     /// # Errors
-    /// [`RunError`].
-    pub async fn execute(&self) -> Result<Report, RunError> {
-        let retry = RetryPolicy::default().tries(self.tries).budget(u32::MAX);
-        let client = connect(&self.url, self.token.as_deref(), |client| client.timeout(self.timeout).retry(retry))?;
-        client.health().await.map_err(RunError::Away)?;
-        let seed = self.seed.unwrap_or_else(rand::random);
-        let draw = Draw::new(seed, self.doctors, self.slots, Utc::now());
-        let load = self.load();
-        let (tally, took) = self.drive(&client, &draw, load, seed).await.map_err(RunError::Log)?;
-        let settled = select! {
-            settled = settle(&client, &draw, &tally.accepted, self.settle) => settled.map_err(RunError::Settle)?,
-            () = interrupt() => return Err(RunError::Interrupted),
-        };
-        Ok(Report::new(load, seed, &tally, took, settled))
-    }
-
-    /// Sends, and has everything in the log when it is done.
-    async fn drive(&self, client: &Client, draw: &Draw, load: Load, seed: u64) -> io::Result<(Tally, Duration)> {
-        let stop = CancellationToken::new();
-        let header = Header::new(&self.url, seed);
-        let log = self.log.as_deref().map(|path| Log::create(path, &header, stop.clone())).transpose()?;
-        let driving = drive(client, draw, load, self.duration, log.as_ref().map(Log::lines), &stop);
-        let driven = until_interrupted(driving, &stop).await;
-        if let Some(log) = log {
-            log.finish().await?;
+    /// [`RunCommandError`].
+    pub async fn execute(&self) -> Result<Report, RunCommandError> {
+        let scenario = self.what_to_do()?;
+        let client = connect(&self.url, self.token.as_deref(), |client| scenario.set(client)).map_err(RunError::from)?;
+        let mut controls = Controls::default();
+        if let Some(path) = &self.log {
+            let header = Header::new(&self.url, scenario.seed);
+            controls.log = Some(Log::create(path, &header, controls.stop.clone()).map_err(RunError::Log)?);
         }
-        Ok(driven)
-    }
-}
-
-async fn until_interrupted<T>(driving: impl Future<Output = T>, stop: &CancellationToken) -> T {
-    let mut driving = pin!(driving);
-    select! {
-        driven = &mut driving => driven,
-        () = interrupt() => {
-            eprintln!("loadgen: no more is sent; waiting for the answers under way");
-            stop.cancel();
-            driving.await
+        let interrupts = Interrupts::listen().map_err(RunCommandError::Signals)?;
+        let interrupts = heed(interrupts, controls.stop.clone(), controls.give_up.clone());
+        select! {
+            report = run(&client, &scenario, controls) => Ok(report?),
+            never = interrupts => match never {},
         }
     }
 }
 
-async fn interrupt() {
-    if ctrl_c().await.is_err() {
-        // Without a handler there is nothing to wait for: the signal ends the process.
-        pending::<()>().await;
-    }
-}
-
-fn positive(text: &str) -> Result<f64, &'static str> {
-    text.parse().ok().filter(|rate| (0.001..=1e7).contains(rate)).ok_or("must be a number above zero")
+/// Ends the sending at the first Ctrl-C, the waiting at the second.
+async fn heed(mut interrupts: Interrupts, stop: CancellationToken, give_up: CancellationToken) -> Infallible {
+    interrupts.next().await;
+    eprintln!("loadgen: no more is sent; waiting until all is decided and told. Once more ends that, too");
+    stop.cancel();
+    interrupts.next().await;
+    give_up.cancel();
+    pending().await
 }

@@ -3,4 +3,5 @@
 
 mod run;
 mod scripted;
+mod stalling;
 mod verify;

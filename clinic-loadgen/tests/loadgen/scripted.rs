@@ -24,6 +24,8 @@ pub(crate) fn client(server: &MockServer) -> Client {
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
     kept: Arc<Mutex<Vec<Kept>>>,
+    /// How long after its making each is decided, and told.
+    pace: Arc<Mutex<(TimeDelta, TimeDelta)>>,
 }
 
 #[derive(Clone)]
@@ -68,8 +70,17 @@ impl Scripted {
         self.kept.lock().unwrap().iter_mut().filter(|kept| kept.id == id).for_each(|kept| kept.decide_by = Some(decide_by));
     }
 
+    /// Says of each booking that it was decided, and told, so long after it was made.
+    pub(crate) fn decided_after(&self, decided: TimeDelta, told: TimeDelta) {
+        *self.pace.lock().unwrap() = (decided, told);
+    }
+
     pub(crate) fn forget(&self, id: Uuid) {
         self.kept.lock().unwrap().retain(|kept| kept.id != id);
+    }
+
+    fn pace(&self) -> (TimeDelta, TimeDelta) {
+        *self.pace.lock().unwrap()
     }
 
     fn book(&self, request: &Request) -> ResponseTemplate {
@@ -79,7 +90,7 @@ impl Scripted {
         if all.iter().any(|other| (&other.doctor, &other.start) == (&kept.doctor, &kept.start)) {
             return problem(409, "slot_taken");
         }
-        let answer = ResponseTemplate::new(202).set_body_json(kept.view("pending"));
+        let answer = ResponseTemplate::new(202).set_body_json(kept.view("pending", self.pace()));
         all.push(kept);
         answer
     }
@@ -87,7 +98,7 @@ impl Scripted {
     fn list(&self) -> ResponseTemplate {
         let mut kept = self.kept.lock().unwrap().clone();
         kept.sort_by(|one, other| (&one.start, one.id).cmp(&(&other.start, other.id)));
-        let items: Vec<_> = kept.iter().map(|kept| kept.view(kept.status())).collect();
+        let items: Vec<_> = kept.iter().map(|kept| kept.view(kept.status(), self.pace())).collect();
         ResponseTemplate::new(200).set_body_json(json!({"items": items, "next_cursor": null}))
     }
 
@@ -96,7 +107,7 @@ impl Scripted {
         let id: Uuid = segments.next().unwrap().parse().unwrap();
         let kept = self.kept.lock().unwrap();
         match (kept.iter().find(|kept| kept.id == id), segments.next()) {
-            (Some(kept), None) => ResponseTemplate::new(200).set_body_json(kept.view(kept.status())),
+            (Some(kept), None) => ResponseTemplate::new(200).set_body_json(kept.view(kept.status(), self.pace())),
             (Some(kept), Some(_)) => ResponseTemplate::new(200).set_body_json(kept.timeline()),
             (None, _) => problem(404, "not_found"),
         }
@@ -108,14 +119,16 @@ impl Kept {
         if self.decide_by.is_some() { "pending" } else { "confirmed" }
     }
 
-    fn view(&self, status: &str) -> Value {
+    fn view(&self, status: &str, (decided, told): (TimeDelta, TimeDelta)) -> Value {
+        let made: DateTime<Utc> = "2027-03-20T00:00:00Z".parse().unwrap();
+        let decided_at = (status != "pending").then(|| made + decided);
         let notice = json!({"id": self.id, "event": status, "channel": "log", "state": "sent", "tries": 1, "code": null, "receipt": null,
-            "settled_at": null});
+            "settled_at": made + told});
         let end = self.start.parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(30);
         json!({
             "id": self.id, "status": status, "reason": null, "message": "", "patient_id": "P", "patient_name": null,
             "doctor_id": self.doctor, "datetime": self.start, "end": end, "duration_minutes": 30, "timezone": "UTC", "language": "es",
-            "attempts": 1, "created_at": "2027-03-20T00:00:00Z", "decide_by": self.decide_by.unwrap_or_default(), "decided_at": null,
+            "attempts": 1, "created_at": made, "decide_by": self.decide_by.unwrap_or_default(), "decided_at": decided_at,
             "replay_of": null, "replayed_as": null, "notices": if status == "pending" { json!([]) } else { json!([notice]) }
         })
     }

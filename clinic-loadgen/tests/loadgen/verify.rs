@@ -66,7 +66,7 @@ impl Ran {
     }
 }
 
-async fn loadgen(arguments: impl IntoIterator<Item = String>) -> Output {
+pub(crate) async fn loadgen(arguments: impl IntoIterator<Item = String>) -> Output {
     let mut loadgen = Command::new(env!("CARGO_BIN_EXE_loadgen"));
     loadgen.args(arguments).env_remove("CLINIC_TOKEN");
     spawn_blocking(move || loadgen.output().unwrap()).await.unwrap()

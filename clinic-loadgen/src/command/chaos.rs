@@ -109,6 +109,9 @@ pub enum ChaosError {
     /// The bookings could not be read back.
     #[error("the bookings could not be read back")]
     Judge(#[source] Error),
+    /// The page could not be written.
+    #[error("the HTML report could not be written")]
+    Html(#[source] io::Error),
     /// Signals cannot be listened for.
     #[error("Ctrl-C cannot be listened for")]
     Signals(#[source] io::Error),
@@ -193,7 +196,9 @@ impl Chaos {
         let targets = self.targets().await?;
         let chaotic = self.break_and_judge(&scenario, schedule, &targets, &mut interrupts).await;
         targets.leave().await;
-        chaotic
+        let chaotic = chaotic?;
+        self.run.write_page(&chaotic.report).map_err(ChaosError::Html)?;
+        Ok(chaotic)
     }
 
     fn plan(&self, scenario: &Scenario) -> Result<Schedule, ChaosError> {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{connect, interrupt::Interrupts};
 use crate::{
     log::{Header, Log},
-    report::Report,
+    report::{Report, html},
     run::{Controls, RunError, run},
     scenario::{Scenario, ScenarioError, Settings},
 };
@@ -36,6 +36,9 @@ pub struct Run {
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
+    /// Writes the report to this file as one page with plots, which needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// Why `loadgen run` failed.
@@ -48,6 +51,9 @@ pub enum RunCommandError {
     /// The run could not be made.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The page could not be written.
+    #[error("the HTML report could not be written")]
+    Html(#[source] io::Error),
     /// Signals cannot be listened for.
     #[error("Ctrl-C cannot be listened for")]
     Signals(#[source] io::Error),
@@ -82,11 +88,35 @@ impl Run {
         }
         let interrupts = Interrupts::listen().map_err(RunCommandError::Signals)?;
         let interrupts = heed(interrupts, controls.stop.clone(), controls.give_up.clone());
-        select! {
-            report = run(&client, &scenario, controls) => Ok(report?),
+        let report = select! {
+            report = run(&client, &scenario, controls) => report?,
             never = interrupts => match never {},
-        }
+        };
+        self.write_page(&report).map_err(RunCommandError::Html)?;
+        Ok(report)
     }
+
+    pub(super) fn write_page(&self, report: &Report) -> io::Result<()> {
+        self.html.as_deref().map_or(Ok(()), |path| html::write(report, &again(std::env::args().skip(1), report.seed), path))
+    }
+}
+
+/// The command line that makes a run again: with its seed, and without an API key.
+fn again(arguments: impl Iterator<Item = String>, seed: u64) -> String {
+    let (mut line, mut arguments, mut is_seeded) = ("loadgen".to_owned(), arguments, false);
+    while let Some(argument) = arguments.next() {
+        if argument == "--token" {
+            arguments.next();
+            continue;
+        }
+        if argument.starts_with("--token=") {
+            continue;
+        }
+        is_seeded |= argument == "--seed" || argument.starts_with("--seed=");
+        let is_plain = !argument.is_empty() && argument.chars().all(|c| c.is_ascii_alphanumeric() || "-_=:/.,%@".contains(c));
+        line += &if is_plain { format!(" {argument}") } else { format!(" '{}'", argument.replace('\'', r"'\''")) };
+    }
+    if is_seeded { line } else { format!("{line} --seed {seed}") }
 }
 
 /// Ends the sending at the first Ctrl-C, the waiting at the second.
@@ -97,4 +127,16 @@ async fn heed(mut interrupts: Interrupts, stop: CancellationToken, give_up: Canc
     interrupts.next().await;
     give_up.cancel();
     pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_can_be_made_again_by_what_is_shown_of_it_and_its_key_is_not_shown() {
+        let shown = |line: &[&str]| again(line.iter().map(|word| (*word).to_owned()), 7);
+        assert_eq!(shown(&["run", "--token", "secret", "--rate", "5", "--token=secret"]), "loadgen run --rate 5 --seed 7");
+        assert_eq!(shown(&["run", "--fail-if", "p99>50ms", "--seed", "9"]), "loadgen run --fail-if 'p99>50ms' --seed 9");
+    }
 }

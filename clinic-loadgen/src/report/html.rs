@@ -193,7 +193,7 @@ fn outcomes(report: &Report) -> String {
     {
         let _ = write!(rows, "<tr><td>{}</td><td class=\"n\">{count}</td></tr>", escaped(&name));
     }
-    format!("<section><h2>Outcomes</h2><div class=\"table\"><table>{rows}</table></div></section>")
+    format!("<section><h2>Outcomes</h2><div class=\"table\"><table class=\"counts\">{rows}</table></div></section>")
 }
 
 fn latencies(report: &Report) -> String {

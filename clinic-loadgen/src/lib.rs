@@ -3,8 +3,9 @@
 //! In reading order: [`scenario`] (what a run is to do), [`load`] (how much, how fast), [`draw`] (who asks for what), [`tally`] (what
 //! came of it), [`series`] (the same, second by second), [`log`] (the same, request by request), [`drive`] (sending), [`settle`]
 //! (following all until it is decided and told), [`report`], [`threshold`] (what is demanded of it), [`run`] (all of that in one),
-//! [`verdict`] (which promises were broken), [`verify`] (reading what it judges), [`command`].
+//! [`verdict`] (which promises were broken), [`verify`] (reading what it judges), [`chaos`] (breaking it meanwhile), [`command`].
 
+pub mod chaos;
 pub mod command;
 pub mod draw;
 pub mod drive;

@@ -98,7 +98,7 @@ impl Followed {
     fn take(&mut self, accepted: &Accepted, booking: &BookingView) {
         self.settled.take(booking);
         // A cancelled booking was not decided by the clinic.
-        if !matches!(booking.status, Status::Confirmed | Status::Rejected) {
+        if !matches!(booking.status.known(), Some(Status::Confirmed | Status::Rejected)) {
             return;
         }
         if let Some(after) = booking.decided_at.and_then(|at| since_due(accepted, booking, at)) {

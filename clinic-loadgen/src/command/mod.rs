@@ -1,5 +1,7 @@
 //! The command line.
 
+mod chaos;
+mod interrupt;
 mod run;
 mod verify;
 
@@ -9,6 +11,7 @@ use clap::{Parser, Subcommand};
 use clinic_client::{BuildError, Builder, Client};
 
 pub use self::{
+    chaos::{Chaos, ChaosError, Chaotic},
     run::{Run, RunCommandError},
     verify::{Verify, VerifyError},
 };
@@ -26,6 +29,9 @@ enum Command {
     /// Books for a while, waits until all is decided and told, prints the figures. Exits with 1 when something accepted was not,
     /// or when a figure is as it must not be.
     Run(Box<Run>),
+    /// Does the same while it breaks the clinic by a schedule, makes it whole again, and reads back what became of it all. Exits with 1
+    /// when a promise was broken, with 2 when that cannot be judged.
+    Chaos(Box<Chaos>),
     /// Reads back what became of a run that wrote a log. Exits with 1 when a promise was broken, with 2 when that cannot be judged.
     Verify(Verify),
 }
@@ -35,6 +41,7 @@ impl Loadgen {
     pub async fn execute(self) -> ExitCode {
         match self.command {
             Command::Run(run) => run.execute().await.map_or_else(|error| complain(&error), |report| run.print(&report)),
+            Command::Chaos(chaos) => chaos.execute().await.map_or_else(|error| complain(&error), |chaotic| chaos.print(&chaotic)),
             Command::Verify(verify) => verify.execute().await.map_or_else(|error| complain(&error), |verdict| verify.print(&verdict)),
         }
     }
@@ -69,6 +76,11 @@ mod tests {
         assert!(Loadgen::try_parse_from(["loadgen", "run", "--rate", "0"]).is_err());
         assert!(Loadgen::try_parse_from(["loadgen", "run", "--rate", "5", "--connections", "5"]).is_err());
         assert!(Loadgen::try_parse_from(["loadgen", "run", "--connections", "5", "--duration", "1m"]).is_ok());
+        assert!(Loadgen::try_parse_from(["loadgen", "chaos"]).is_err(), "nothing to do");
+        assert!(
+            Loadgen::try_parse_from(["loadgen", "chaos", "--fault", "kill:x", "--every", "5s", "--project", "p", "--rate", "5"]).is_ok()
+        );
+        assert!(Loadgen::try_parse_from(["loadgen", "chaos", "--fault", "kill:x", "--schedule", "f", "--project", "p"]).is_err());
         assert!(Loadgen::try_parse_from(["loadgen", "verify"]).is_err());
         assert!(Loadgen::try_parse_from(["loadgen", "verify", "--log", "run.log", "--within", "5s"]).is_ok());
     }

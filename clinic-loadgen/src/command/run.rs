@@ -1,18 +1,18 @@
 //! `loadgen run`.
 
-use std::{convert::Infallible, future::pending, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, future::pending, io, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use thiserror::Error;
-use tokio::{select, signal::ctrl_c};
+use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use super::connect;
+use super::{connect, interrupt::Interrupts};
 use crate::{
     log::{Header, Log},
-    report::Report,
+    report::{Report, html},
     run::{Controls, RunError, run},
-    scenario::{ScenarioError, Settings},
+    scenario::{Scenario, ScenarioError, Settings},
 };
 
 /// What `loadgen run` takes.
@@ -36,6 +36,9 @@ pub struct Run {
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
+    /// Writes the report to this file as one page with plots, which needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// Why `loadgen run` failed.
@@ -48,6 +51,12 @@ pub enum RunCommandError {
     /// The run could not be made.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The page could not be written.
+    #[error("the HTML report could not be written")]
+    Html(#[source] io::Error),
+    /// Signals cannot be listened for.
+    #[error("Ctrl-C cannot be listened for")]
+    Signals(#[source] io::Error),
 }
 
 impl Run {
@@ -60,40 +69,74 @@ impl Run {
         if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
+    pub(super) fn what_to_do(&self) -> Result<Scenario, ScenarioError> {
+        let file = self.scenario.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+        self.settings.clone().over(file).scenario()
+    }
+
     /// Makes the run. The first Ctrl-C ends the sending, the second one the waiting; the report comes all the same.
     ///
     /// # Errors
     /// [`RunCommandError`].
     pub async fn execute(&self) -> Result<Report, RunCommandError> {
-        let file = self.scenario.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-        let scenario = self.settings.clone().over(file).scenario()?;
+        let scenario = self.what_to_do()?;
         let client = connect(&self.url, self.token.as_deref(), |client| scenario.set(client)).map_err(RunError::from)?;
         let mut controls = Controls::default();
         if let Some(path) = &self.log {
             let header = Header::new(&self.url, scenario.seed);
             controls.log = Some(Log::create(path, &header, controls.stop.clone()).map_err(RunError::Log)?);
         }
-        let interrupts = interrupts(controls.stop.clone(), controls.give_up.clone());
-        select! {
-            report = run(&client, &scenario, controls) => Ok(report?),
+        let interrupts = Interrupts::listen().map_err(RunCommandError::Signals)?;
+        let interrupts = heed(interrupts, controls.stop.clone(), controls.give_up.clone());
+        let report = select! {
+            report = run(&client, &scenario, controls) => report?,
             never = interrupts => match never {},
-        }
+        };
+        self.write_page(&report).map_err(RunCommandError::Html)?;
+        Ok(report)
+    }
+
+    pub(super) fn write_page(&self, report: &Report) -> io::Result<()> {
+        self.html.as_deref().map_or(Ok(()), |path| html::write(report, &again(std::env::args().skip(1), report.seed), path))
     }
 }
 
+/// The command line that makes a run again: with its seed, and without an API key.
+fn again(arguments: impl Iterator<Item = String>, seed: u64) -> String {
+    let (mut line, mut arguments, mut is_seeded) = ("loadgen".to_owned(), arguments, false);
+    while let Some(argument) = arguments.next() {
+        if argument == "--token" {
+            arguments.next();
+            continue;
+        }
+        if argument.starts_with("--token=") {
+            continue;
+        }
+        is_seeded |= argument == "--seed" || argument.starts_with("--seed=");
+        let is_plain = !argument.is_empty() && argument.chars().all(|c| c.is_ascii_alphanumeric() || "-_=:/.,%@".contains(c));
+        line += &if is_plain { format!(" {argument}") } else { format!(" '{}'", argument.replace('\'', r"'\''")) };
+    }
+    if is_seeded { line } else { format!("{line} --seed {seed}") }
+}
+
 /// Ends the sending at the first Ctrl-C, the waiting at the second.
-async fn interrupts(stop: CancellationToken, give_up: CancellationToken) -> Infallible {
-    interrupt().await;
+async fn heed(mut interrupts: Interrupts, stop: CancellationToken, give_up: CancellationToken) -> Infallible {
+    interrupts.next().await;
     eprintln!("loadgen: no more is sent; waiting until all is decided and told. Once more ends that, too");
     stop.cancel();
-    interrupt().await;
+    interrupts.next().await;
     give_up.cancel();
     pending().await
 }
 
-async fn interrupt() {
-    if ctrl_c().await.is_err() {
-        // Without a handler there is nothing to wait for: the signal ends the process.
-        pending::<()>().await;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_can_be_made_again_by_what_is_shown_of_it_and_its_key_is_not_shown() {
+        let shown = |line: &[&str]| again(line.iter().map(|word| (*word).to_owned()), 7);
+        assert_eq!(shown(&["run", "--token", "secret", "--rate", "5", "--token=secret"]), "loadgen run --rate 5 --seed 7");
+        assert_eq!(shown(&["run", "--fail-if", "p99>50ms", "--seed", "9"]), "loadgen run --fail-if 'p99>50ms' --seed 9");
     }
 }

@@ -1,5 +1,6 @@
 //! The figures of a run, for people and for programs.
 
+pub mod html;
 mod text;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -1,0 +1,337 @@
+//! `loadgen chaos`.
+
+use std::{
+    fmt, io,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use clinic_client::{Client, Error, RetryPolicy};
+use serde::Serialize;
+use tempfile::NamedTempFile;
+use thiserror::Error;
+use tokio::{
+    join, select,
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{connect, interrupt::Interrupts};
+use crate::{
+    chaos::{
+        Fault, Mark, Outcome, Schedule, TargetError, Targets,
+        compose::{add_services, project_of},
+        conduct,
+        process::{ProcessName, Running, Started, Which},
+        schedule::ScheduleError,
+    },
+    load::parse_duration,
+    log::{Header, Log, LogError},
+    report::{FaultMark, Report},
+    run::{Controls, RunError, run},
+    scenario::{Scenario, ScenarioError},
+    series::Phase,
+    verify::{Claims, verify},
+};
+
+/// How often a booking is asked for at most while the verdict is made.
+const READS: u32 = 10;
+/// How long a clinic that is started here may take to answer.
+const ANSWERS: Duration = Duration::from_secs(30);
+/// The cadence of a fault that has none.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// What `loadgen chaos` takes.
+#[derive(Args, Clone, Debug)]
+pub struct Chaos {
+    #[command(flatten)]
+    run: super::Run,
+    /// What is done, and to what: kill, restart, pause, cut (off the network) or wipe (volumes emptied), such as kill:worker or
+    /// pause:rabbitmq:3s. Several may be given.
+    #[arg(long = "fault", value_name = "KIND:TARGET[:TIME]", required_unless_present = "schedule")]
+    faults: Vec<Fault>,
+    /// How often, on average: the first is that of the first fault, and so on; further faults have the last one. 10s unless set.
+    #[arg(long = "every", value_name = "TIME", value_parser = parse_duration)]
+    cadences: Vec<Duration>,
+    /// Does what another run did: a schedule, or what `loadgen chaos --json` printed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["faults", "cadences"])]
+    schedule: Option<PathBuf>,
+    /// The targets are the services of this Compose file, which run. With several containers one is chosen each time.
+    #[arg(long, value_name = "FILE", conflicts_with = "project")]
+    compose: Option<PathBuf>,
+    /// The targets are the services of this Compose project, which run.
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// A target that is a process: NAME=PID, or NAME='COMMAND LINE' of one that is started here, again after a kill, and stopped at the
+    /// end. What that writes is thrown away, unless the command line says where to.
+    #[arg(long = "process", value_name = "NAME=PROCESS")]
+    processes: Vec<ProcessName>,
+    /// How long the verdict waits at most until all is decided and told.
+    #[arg(long, default_value = "60s", value_parser = parse_duration)]
+    within: Duration,
+    /// How often a booking may be asked about: once and as often again as the clinic's CLINIC_RETRIES says.
+    #[arg(long, default_value_t = 4)]
+    attempts: u32,
+}
+
+/// Why a clinic could not be broken and judged.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ChaosError {
+    /// A fault has a cadence too many.
+    #[error("--every is given more often than --fault")]
+    Cadences,
+    /// A cadence is none.
+    #[error("--every must be 100ms at least")]
+    Cadence,
+    /// The run is too short for any fault.
+    #[error("no fault has time to happen: --duration is too short for --every")]
+    Short,
+    /// The schedule is of no use.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A target is not there, or takes no such fault. Nothing was sent.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// What the run was to do is not clear.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The run could not be made.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The log could not be read back.
+    #[error(transparent)]
+    Read(#[from] LogError),
+    /// The bookings could not be read back.
+    #[error("the bookings could not be read back")]
+    Judge(#[source] Error),
+    /// The page could not be written.
+    #[error("the HTML report could not be written")]
+    Html(#[source] io::Error),
+    /// Signals cannot be listened for.
+    #[error("Ctrl-C cannot be listened for")]
+    Signals(#[source] io::Error),
+    /// It was interrupted before anything was sent, or while waiting for the last decisions.
+    #[error("interrupted before it could be judged; everything is whole again")]
+    Interrupted,
+}
+
+/// What became of a clinic that was broken on purpose.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Chaotic {
+    /// The run, with what was done to the clinic and the verdict.
+    #[serde(flatten)]
+    pub report: Report,
+    /// What was to be done; `--schedule` does it again.
+    pub schedule: Schedule,
+    /// How many faults could not be done: then less was proven than was asked for.
+    pub failed: usize,
+    /// What could not be made whole again, and why.
+    pub not_whole: Vec<String>,
+}
+
+impl Chaotic {
+    /// What keeps a run without a breach from being a good one.
+    fn doubts(&self) -> Vec<&'static str> {
+        let is_pending = self.report.verdict.as_ref().is_none_or(|verdict| verdict.pending > 0);
+        let doubts = [
+            (self.failed > 0, "not every fault could be done"),
+            (!self.not_whole.is_empty(), "not everything is whole again"),
+            (is_pending, "not all is decided yet, and in time: a longer --within waits for it"),
+        ];
+        doubts.into_iter().filter_map(|(applies, doubt)| applies.then_some(doubt)).collect()
+    }
+
+    /// Whether a promise was broken, or a threshold failed.
+    fn is_bad(&self) -> bool {
+        let is_broken = self.report.verdict.as_ref().is_some_and(|verdict| !verdict.breaches.is_empty());
+        is_broken || self.report.thresholds.iter().any(|judged| judged.failed)
+    }
+}
+
+impl fmt::Display for Chaotic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\nfaults    {}, of which {} failed", self.report, self.report.faults.len(), self.failed)?;
+        for FaultMark { at_ms, fault, target, outcome, .. } in self.report.faults.iter().filter(|mark| mark.outcome != "done") {
+            write!(f, "\n  {:8.3} s  {fault} {target}: {outcome}", *at_ms as f64 / 1000.0)?;
+        }
+        for name in &self.not_whole {
+            write!(f, "\n  not whole again: {name}")?;
+        }
+        let Some(verdict) = &self.report.verdict else { return Ok(()) };
+        write!(f, "\nverdict   {}\n{verdict}", if verdict.breaches.is_empty() { "no promise was broken" } else { "PROMISES WERE BROKEN" })
+    }
+}
+
+impl Chaos {
+    pub(super) fn print(&self, chaotic: &Chaotic) -> ExitCode {
+        if self.run.json {
+            println!("{}", serde_json::to_string(chaotic).expect("a report always serialises"));
+        } else {
+            println!("{chaotic}");
+        }
+        if chaotic.is_bad() {
+            return ExitCode::FAILURE;
+        }
+        let doubts = chaotic.doubts();
+        doubts.iter().for_each(|doubt| eprintln!("loadgen: {doubt}"));
+        if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) }
+    }
+
+    /// Makes the run, breaks the clinic meanwhile, and judges. The first Ctrl-C ends the sending and the faults, a later one the waiting;
+    /// either way everything is whole again at the end.
+    ///
+    /// # Errors
+    /// [`ChaosError`].
+    pub async fn execute(&self) -> Result<Chaotic, ChaosError> {
+        let scenario = self.run.what_to_do()?;
+        let schedule = self.plan(&scenario)?;
+        // Before anything is started that has to be stopped.
+        let mut interrupts = Interrupts::listen().map_err(ChaosError::Signals)?;
+        let targets = self.targets().await?;
+        let chaotic = self.break_and_judge(&scenario, schedule, &targets, &mut interrupts).await;
+        targets.leave().await;
+        let chaotic = chaotic?;
+        self.run.write_page(&chaotic.report).map_err(ChaosError::Html)?;
+        Ok(chaotic)
+    }
+
+    fn plan(&self, scenario: &Scenario) -> Result<Schedule, ChaosError> {
+        let schedule = match &self.schedule {
+            Some(file) => Schedule::read(file)?,
+            None => Schedule::draw(&self.paced()?, scenario.load.planned(), scenario.seed),
+        };
+        if schedule.faults.is_empty() { Err(ChaosError::Short) } else { Ok(schedule) }
+    }
+
+    /// Each fault with its cadence.
+    fn paced(&self) -> Result<Vec<(Fault, Duration)>, ChaosError> {
+        if self.cadences.len() > self.faults.len() {
+            return Err(ChaosError::Cadences);
+        }
+        if self.cadences.iter().any(|every| *every < Duration::from_millis(100)) {
+            return Err(ChaosError::Cadence);
+        }
+        let last = self.cadences.last().copied().unwrap_or(EVERY);
+        let cadences = self.cadences.iter().copied().chain(std::iter::repeat(last));
+        Ok(self.faults.iter().cloned().zip(cadences).collect())
+    }
+
+    async fn targets(&self) -> Result<Targets, TargetError> {
+        let mut targets = Targets::default();
+        let project = match (&self.compose, &self.project) {
+            (Some(file), _) => Some(project_of(file).await?),
+            (None, project) => project.clone(),
+        };
+        if let Some(project) = project {
+            add_services(&project, &mut targets).await?;
+        }
+        for ProcessName { name, process } in &self.processes {
+            match process {
+                Which::Running(pid) => targets.add(name, Arc::new(Running::find(name, *pid)?)),
+                Which::Started(command) => targets.add(name, Arc::new(Started::start(name, command)?)),
+            }
+        }
+        Ok(targets)
+    }
+
+    async fn break_and_judge(
+        &self,
+        scenario: &Scenario,
+        schedule: Schedule,
+        targets: &Targets,
+        interrupts: &mut Interrupts,
+    ) -> Result<Chaotic, ChaosError> {
+        targets.check(&schedule).await?;
+        let client = connect(&self.run.url, self.run.token.as_deref(), |client| scenario.set(client)).map_err(RunError::from)?;
+        select! {
+            answers = self.answers(&client) => answers?,
+            () = interrupts.next() => return Err(ChaosError::Interrupted),
+        }
+        eprintln!("{schedule}");
+        let kept = NamedTempFile::new().map_err(RunError::Log)?;
+        let path = self.run.log.clone().unwrap_or_else(|| kept.path().to_owned());
+        let mut controls = Controls::default();
+        let give_up = controls.give_up.clone();
+        let header = Header::new(&self.run.url, scenario.seed);
+        controls.log = Some(Log::create(&path, &header, controls.stop.clone()).map_err(RunError::Log)?);
+        let (ran, marks) = break_meanwhile(&client, scenario, controls, &schedule, targets, interrupts).await;
+        let not_whole = targets.whole().await.into_iter().map(|(name, error)| format!("{name}: {error}")).collect();
+        let mut report = ran?;
+        let (_, claims) = Claims::read(&path)?;
+        let within = if give_up.is_cancelled() { Duration::ZERO } else { self.within };
+        let client = connect(&self.run.url, self.run.token.as_deref(), |client| {
+            client.timeout(scenario.timeout).retry(RetryPolicy::default().tries(READS).budget(u32::MAX))
+        });
+        let client = client.map_err(RunError::from)?;
+        let verdict = select! {
+            verdict = verify(&client, claims, self.attempts, within) => verdict.map_err(ChaosError::Judge)?,
+            () = interrupts.next() => return Err(ChaosError::Interrupted),
+        };
+        let failed = marks.iter().filter(|mark| matches!(mark.outcome, Outcome::Failed(_))).count();
+        report.faults = marks.into_iter().map(FaultMark::from).collect();
+        report.verdict = Some(verdict);
+        Ok(Chaotic { report, schedule, failed, not_whole })
+    }
+
+    /// One that is started here may take its time.
+    async fn answers(&self, client: &Client) -> Result<(), ChaosError> {
+        let is_started_here = self.processes.iter().any(|process| matches!(process.process, Which::Started(_)));
+        let patience = if is_started_here { ANSWERS } else { Duration::ZERO };
+        let asking = async {
+            loop {
+                if client.health().await.is_ok() {
+                    return;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if !patience.is_zero() && timeout(patience, asking).await.is_ok() {
+            return Ok(());
+        }
+        Ok(client.health().await.map(drop).map_err(RunError::Away)?)
+    }
+}
+
+/// Makes a run and breaks its clinic as long as it sends. Every fault is over when this is.
+async fn break_meanwhile(
+    client: &Client,
+    scenario: &Scenario,
+    controls: Controls,
+    schedule: &Schedule,
+    targets: &Targets,
+    interrupts: &mut Interrupts,
+) -> (Result<Report, RunError>, Vec<Mark>) {
+    let (stop, give_up, mut progress) = (controls.stop.clone(), controls.give_up.clone(), controls.progress.subscribe());
+    let (over, marks) = (stop.child_token(), watch::Sender::new(Vec::new()));
+    let ended = CancellationToken::new();
+    let running = async {
+        let ran = run(client, scenario, controls).await;
+        over.cancel();
+        ended.cancel();
+        ran
+    };
+    let sending = async {
+        // It says so before it waits for what is still undecided; who says nothing more has ended.
+        let _ = progress.wait_for(|progress| matches!(progress.phase, Phase::Settling | Phase::Over)).await;
+        over.cancel();
+    };
+    let interrupting = async {
+        interrupts.next().await;
+        eprintln!(
+            "loadgen: no more is sent, nothing more is broken; waiting until all is whole, decided and told. Once more ends the latter"
+        );
+        stop.cancel();
+        interrupts.next().await;
+        give_up.cancel();
+    };
+    let (ran, (), (), _) =
+        join!(running, sending, conduct(schedule, targets, Instant::now(), &over, &marks), ended.run_until_cancelled(interrupting));
+    let marks = marks.borrow().clone();
+    (ran, marks)
+}

@@ -51,6 +51,15 @@ pub fn notifier_binary() -> PathBuf {
     binary("CLINIC_NOTIFIER_BIN", "clinic-notifier", "cargo build -p clinic-services")
 }
 
+/// The binary `loadgen`: `CLINIC_LOADGEN_BIN`, or beside the test binary.
+///
+/// # Panics
+/// When there is none; the text says how to build it.
+#[must_use]
+pub fn loadgen_binary() -> PathBuf {
+    binary("CLINIC_LOADGEN_BIN", "loadgen", "cargo build -p clinic-loadgen")
+}
+
 /// An example of the client: in the folder `CLINIC_CLIENT_EXAMPLES`, or beside the test binary's.
 ///
 /// # Panics

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use self::output::Diagnostics;
 pub use self::{
-    binary::{api_binary, client_example, clinic_binary, crash_binary, notifier_binary, worker_binary},
+    binary::{api_binary, client_example, clinic_binary, crash_binary, loadgen_binary, notifier_binary, worker_binary},
     setup::{Setup, StartFailed},
 };
 use crate::http::Http;

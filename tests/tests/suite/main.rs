@@ -7,6 +7,7 @@ mod bad_input;
 mod broker_faults;
 mod called;
 mod cancelling;
+mod chaos;
 mod client;
 mod contention;
 mod crash_points;

@@ -139,7 +139,9 @@ impl Chaotic {
     /// What keeps a run without a breach from being a good one.
     fn doubts(&self) -> Vec<&'static str> {
         let is_pending = self.report.verdict.as_ref().is_none_or(|verdict| verdict.pending > 0);
+        let is_idle = self.report.faults.iter().all(|mark| mark.outcome != Outcome::Done.to_string());
         let doubts = [
+            (is_idle, "no fault was done: the run was over before"),
             (self.failed > 0, "not every fault could be done"),
             (!self.not_whole.is_empty(), "not everything is whole again"),
             (is_pending, "not all is decided yet, and in time: a longer --within waits for it"),

@@ -289,7 +289,7 @@ impl Follow {
             opened.span.record("error", kind.code());
         }
         let request_id = opened.map(|opened| opened.request_id.clone());
-        Failure { kind, attempts: self.failed.saturating_add(1), request_id, asked: None }
+        Failure { kind, attempts: self.failed.saturating_add(1), request_id, status: None, asked: None }
     }
 }
 

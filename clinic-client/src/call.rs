@@ -47,13 +47,15 @@ pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
     pub(crate) attempts: u32,
     pub(crate) request_id: Option<String>,
+    /// What the last try was answered with, if it was.
+    pub(crate) status: Option<u16>,
     /// How long the server wants to be left alone.
     pub(crate) asked: Option<Duration>,
 }
 
 impl From<ErrorKind> for Failure {
     fn from(kind: ErrorKind) -> Self {
-        Self { kind, attempts: 0, request_id: None, asked: None }
+        Self { kind, attempts: 0, request_id: None, status: None, asked: None }
     }
 }
 
@@ -75,14 +77,21 @@ pub(crate) struct Opened {
 #[error("it is longer than 16 MiB")]
 struct TooLong;
 
-/// What the head of an answer says beside its status.
+/// What the head of an answer says.
 struct Said {
     request_id: String,
+    status: Option<u16>,
     asked: Option<Duration>,
 }
 
 impl Said {
-    fn hear(&mut self, headers: &HeaderMap) {
+    const fn nothing_yet(request_id: String) -> Self {
+        Self { request_id, status: None, asked: None }
+    }
+
+    fn hear(&mut self, answer: &Response) {
+        let headers = answer.headers();
+        self.status = Some(answer.status().as_u16());
         if let Some(id) = text(headers, &REQUEST_ID) {
             id.clone_into(&mut self.request_id);
         }
@@ -90,7 +99,7 @@ impl Said {
     }
 
     fn failure(self, kind: ErrorKind, attempts: u32) -> Failure {
-        Failure { kind, attempts, request_id: Some(self.request_id), asked: self.asked }
+        Failure { kind, attempts, request_id: Some(self.request_id), status: self.status, asked: self.asked }
     }
 }
 
@@ -187,30 +196,31 @@ impl Call {
     async fn tried<T>(self, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Failure> {
         let trace = Trace::new(self.client.inner.trace_context.as_ref());
         let span = self.span(&trace);
-        self.tries_within(&trace, read).instrument(span).await
+        self.tries_within(&trace, &span, read).instrument(span.clone()).await
     }
 
     fn span(&self, trace: &Trace) -> Span {
         tracing::debug_span!(
             "clinic_call",
             operation = self.operation,
+            method = self.method.as_str(),
             traceparent = trace.parent,
             request_id = Empty,
             attempts = Empty,
+            status = Empty,
             error = Empty
         )
     }
 
-    async fn tries_within<T>(&self, trace: &Trace, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Failure> {
+    async fn tries_within<T>(&self, trace: &Trace, span: &Span, read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, Failure> {
         let inner = &self.client.inner;
         let until = self.call_timeout.and_then(|all| Instant::now().checked_add(all));
         let left = || until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-        let span = Span::current();
         for attempt in 1.. {
             let failure = match self.attempt(trace, attempt, left(), &read).await {
-                Ok(answer) => {
+                Ok((answer, said)) => {
                     inner.budget.answered(attempt - 1);
-                    span.record("attempts", attempt);
+                    answered(span, &said, attempt);
                     return Ok(answer);
                 }
                 Err(failure) => failure,
@@ -221,7 +231,7 @@ impl Call {
                 if is_refusal(&failure.kind) {
                     inner.budget.answered(attempt - 1);
                 }
-                failed(&span, &failure);
+                failed(span, &failure);
                 return Err(failure);
             }
             tracing::debug!(attempt, error = failure.kind.code(), pause_ms = pause.as_millis(), "trying again");
@@ -230,19 +240,19 @@ impl Call {
         unreachable!("the last try returns")
     }
 
-    /// One try: what is read of its answer.
+    /// One try: what is read of its answer, and what its head said.
     async fn attempt<T>(
         &self,
         trace: &Trace,
         attempt: u32,
         left: Duration,
         read: impl Fn(&[u8]) -> Result<T, ErrorKind>,
-    ) -> Result<T, Failure> {
-        let mut said = Said { request_id: trace.request_id(attempt), asked: None };
+    ) -> Result<(T, Said), Failure> {
+        let mut said = Said::nothing_yet(trace.request_id(attempt));
         let answered = async {
             let request = self.request(trace, &said.request_id).timeout(self.timeout.min(left));
             let answer = request.send().await.map_err(ErrorKind::connection)?;
-            said.hear(answer.headers());
+            said.hear(&answer);
             let status = answer.status();
             let body = whole(answer).await?;
             if status.is_success() || self.answered_by == Some(status.as_u16()) {
@@ -251,8 +261,10 @@ impl Call {
                 Err(ErrorKind::answer(status.as_u16(), &body))
             }
         };
-        let answered = answered.await;
-        answered.map_err(|kind| said.failure(kind, attempt))
+        match answered.await {
+            Ok(answer) => Ok((answer, said)),
+            Err(kind) => Err(said.failure(kind, attempt)),
+        }
     }
 
     /// Opens an answer that comes bit by bit: sent once, as the caller's try number `attempt`, its head awaited, its body left to be
@@ -260,11 +272,11 @@ impl Call {
     pub(crate) async fn open(self, attempt: u32) -> Result<Opened, Failure> {
         let trace = Trace::new(self.client.inner.trace_context.as_ref());
         let span = self.span(&trace);
-        let mut said = Said { request_id: trace.request_id(attempt), asked: None };
+        let mut said = Said::nothing_yet(trace.request_id(attempt));
         let opened = async {
             let head = timeout(self.timeout, self.request(&trace, &said.request_id).send()).await;
             let answer = head.map_err(|_| ErrorKind::Timeout)?.map_err(ErrorKind::connection)?;
-            said.hear(answer.headers());
+            said.hear(&answer);
             if answer.status().is_success() {
                 return Ok(answer);
             }
@@ -274,7 +286,7 @@ impl Call {
         };
         match opened.instrument(span.clone()).await {
             Ok(response) => {
-                span.record("attempts", attempt).record("request_id", &said.request_id);
+                answered(&span, &said, attempt);
                 Ok(Opened { response, request_id: said.request_id, span })
             }
             Err(kind) => {
@@ -303,8 +315,13 @@ fn is_refusal(kind: &ErrorKind) -> bool {
     }
 }
 
+fn answered(span: &Span, said: &Said, attempts: u32) {
+    span.record("attempts", attempts).record("request_id", &said.request_id).record("status", said.status);
+}
+
 fn failed(span: &Span, failure: &Failure) {
-    span.record("attempts", failure.attempts).record("request_id", &failure.request_id).record("error", failure.kind.code());
+    span.record("attempts", failure.attempts).record("request_id", &failure.request_id).record("status", failure.status);
+    span.record("error", failure.kind.code());
 }
 
 /// The whole body, unless it is longer than any of the contract.

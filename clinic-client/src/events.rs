@@ -29,6 +29,8 @@ const EVENT_STREAM: &str = "text/event-stream";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long a stream may be silent before its connection is given up: a clinic sends a sign of life every 15 s.
 const SILENCE: Duration = Duration::from_secs(40);
+/// A connection that lasts so long has brought a second sign of life: the clinic is back, whatever happens next.
+const STEADY: Duration = Duration::from_secs(15);
 /// How long to wait before coming again to a server that says nothing of it.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 /// How long the clinic may be away at a stretch.
@@ -59,7 +61,8 @@ impl Events {
         self
     }
 
-    /// How long the clinic may be away at a stretch, 60 s unless set. To be said before the first entry is asked for.
+    /// How long the clinic may be away at a stretch, 60 s unless set. It is back when an entry comes, when it ends a connection in order, or
+    /// when a connection lasts for 15 s or for this long: one that breaks sooner is still an outage. To be said before the first entry is asked for.
     #[must_use]
     pub fn max_outage(mut self, outage: Duration) -> Self {
         if let Some(follow) = &mut self.follow {
@@ -117,6 +120,7 @@ struct Connection {
     opened: Opened,
     parser: Parser,
     has_begun: bool,
+    since: Instant,
 }
 
 /// Why an answer is no stream of events.
@@ -165,9 +169,11 @@ impl Follow {
             match follow.read().await {
                 Ok(Read::Opened) => {}
                 Ok(Read::Came) => {
-                    follow.away_since = None;
                     if !follow.came.is_empty() {
                         follow.failed = 0;
+                        follow.away_since = None;
+                    } else if follow.is_steady() {
+                        follow.away_since = None;
                     }
                 }
                 Ok(Read::Ended) => follow.pause_after_end().await,
@@ -183,6 +189,7 @@ impl Follow {
 
     async fn pause_after_end(&mut self) {
         self.open = None;
+        self.away_since = None;
         // Decided, so that this was the end, most likely: the next answer says so at once.
         if self.failed > 0 {
             sleep(self.pause(None).max(self.come_again)).await;
@@ -204,6 +211,10 @@ impl Follow {
         self.failed = self.failed.saturating_add(1);
         sleep(pause).await;
         Ok(())
+    }
+
+    fn is_steady(&self) -> bool {
+        self.open.as_ref().is_some_and(|connection| connection.since.elapsed() >= STEADY.min(self.max_outage))
     }
 
     fn pause(&self, asked: Option<Duration>) -> Duration {
@@ -267,7 +278,7 @@ impl Follow {
             return Ok(Read::Over);
         }
         let is_stream = is_event_stream(opened.response.headers());
-        self.open = Some(Connection { opened, parser: Parser::default(), has_begun: false });
+        self.open = Some(Connection { opened, parser: Parser::default(), has_begun: false, since: Instant::now() });
         if is_stream { Ok(Read::Opened) } else { Err(self.failure(ErrorKind::Decode(Box::new(NoStream::Foreign)))) }
     }
 
@@ -278,7 +289,7 @@ impl Follow {
             opened.span.record("error", kind.code());
         }
         let request_id = opened.map(|opened| opened.request_id.clone());
-        Failure { kind, attempts: self.failed.saturating_add(1), request_id, asked: None }
+        Failure { kind, attempts: self.failed.saturating_add(1), request_id, status: None, asked: None }
     }
 }
 

@@ -26,7 +26,8 @@ const EARLY: Duration = Duration::from_millis(100);
 /// A wait for a decision, to be awaited: the booking, decided or cancelled, or in a status that this release does not know: what that
 /// means is for the caller to say, and it is not `pending`.
 ///
-/// It ends with [`ErrorKind::Undecided`] when the longest wait is over. Errors that pass with time are waited out until then.
+/// It ends with [`ErrorKind::Undecided`] when the longest wait is over. Errors that pass with time are waited out until then; one of them
+/// is the end only where no call was ever answered: otherwise the booking is still pending, as far as anybody heard.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is waited for before it is awaited"]
 pub struct WaitUntilDecided {
@@ -50,6 +51,7 @@ impl WaitUntilDecided {
         let until = Instant::now() + self.max_wait.min(LONGEST);
         let retry = self.bookings.client().inner.retry;
         let mut failed = 0;
+        let mut pending = None;
         for attempts in 1.. {
             let asked = Instant::now();
             let left = until.saturating_duration_since(asked);
@@ -59,14 +61,23 @@ impl WaitUntilDecided {
             let over = Instant::now() >= until;
             let asked_for = match answer.unwrap_or_else(|_| Err(ErrorKind::Timeout.into())) {
                 Ok(booking) if booking.status != Status::Pending => return Ok(booking),
-                Ok(booking) if over => return Err(Error { attempts, ..Error::new(ErrorKind::Undecided(Box::new(booking))) }),
-                Err(failure) if over || !failure.kind.is_retryable() => return Err(Failure { attempts, ..failure }.into()),
-                Ok(_) if asked.elapsed() + EARLY >= wait => {
-                    failed = 0;
-                    continue;
+                Ok(booking) if over => return Err(undecided(booking, attempts)),
+                Err(failure) if !failure.kind.is_retryable() => return Err(Failure { attempts, ..failure }.into()),
+                Err(failure) if over => {
+                    return Err(match pending {
+                        Some(booking) => undecided(booking, attempts),
+                        None => Failure { attempts, ..failure }.into(),
+                    });
                 }
-                // A server on its way out that holds no call.
-                Ok(_) => None,
+                Ok(booking) => {
+                    pending = Some(booking);
+                    if asked.elapsed() + EARLY >= wait {
+                        failed = 0;
+                        continue;
+                    }
+                    // A server on its way out that holds no call.
+                    None
+                }
                 Err(failure) => failure.asked,
             };
             failed += 1;
@@ -74,6 +85,11 @@ impl WaitUntilDecided {
         }
         unreachable!("the wait ends when its time is over")
     }
+}
+
+/// Still pending when the time is over, as last answered.
+fn undecided(booking: BookingView, attempts: u32) -> Error {
+    Error { attempts, ..Error::new(ErrorKind::Undecided(Box::new(booking))) }
 }
 
 impl IntoFuture for WaitUntilDecided {

@@ -3,14 +3,17 @@
 
 use std::{
     error::Error as _,
-    future::Future,
+    future::{Future, IntoFuture},
     time::{Duration, Instant},
 };
 
 use clinic_client::{BookRequest, Client, ErrorKind, Events, ProblemCode, RetryPolicy, Status};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use uuid::Uuid;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
@@ -87,24 +90,52 @@ async fn a_page_that_is_no_stream_ends_the_events() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_or_ends_before_its_first_byte_is_an_outage() {
-    for head in ["content-length: 9\r\n\r\n", "content-length: 0\r\n\r\n"] {
+async fn a_stream_that_breaks_before_an_entry_or_ends_before_its_first_byte_is_an_outage() {
+    for head in ["content-length: 9\r\n\r\n", "content-length: 0\r\n\r\n", "content-length: 99\r\n\r\n: here\n\n"] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let proxy = tokio::spawn(async move {
             loop {
-                let (socket, _) = listener.accept().await.unwrap();
+                let (mut socket, _) = listener.accept().await.unwrap();
                 let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n{head}");
-                socket.readable().await.unwrap();
-                let _ = socket.try_read(&mut [0; 4096]);
-                assert_eq!(socket.try_write(answer.as_bytes()).unwrap(), answer.len());
+                // An answer before its request would be none.
+                assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+                socket.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        let events = client(&url).bookings().events(Uuid::nil()).max_outage(Duration::from_millis(500));
+        // No pause is as long as the outage, which only its length ends then.
+        let policy = RetryPolicy::default().longest(Duration::from_millis(20));
+        let client = Client::builder(&url).retry(policy).build().unwrap();
+        let events = client.bookings().events(Uuid::nil()).max_outage(Duration::from_millis(500));
         let error = seqs(events).await.unwrap_err();
         assert!(matches!(error.kind, ErrorKind::Transport(_)) && error.attempts > 1 && error.request_id.is_some(), "{error:?}");
         proxy.abort();
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_lasts_ends_the_outage_before_it() {
+    const OUTAGE: Duration = Duration::from_secs(1);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let clinic = tokio::spawn(async move {
+        // Breaks; lasts for longer than an outage may, and breaks; is over.
+        for lasts in [Some(Duration::ZERO), Some(OUTAGE * 3 / 2), None] {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let _ = socket.read(&mut [0; 4096]).await.unwrap();
+            let Some(lasts) = lasts else {
+                socket.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.unwrap();
+                return;
+            };
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ncontent-length: 99\r\n\r\n: here\n\n";
+            socket.write_all(head.as_bytes()).await.unwrap();
+            tokio::time::sleep(lasts).await;
+            socket.write_all(b": here\n\n").await.unwrap();
+        }
+    });
+    let events = client(&url).bookings().events(Uuid::nil()).max_outage(OUTAGE);
+    assert!(seqs(events).await.unwrap().is_empty());
+    clinic.await.unwrap();
 }
 
 #[tokio::test]
@@ -210,6 +241,27 @@ async fn a_bound_of_calls_is_none_of_waits() {
     let error = client.bookings().wait_until_decided(Uuid::nil()).max_wait(Duration::from_millis(900)).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Undecided(_)), "{error:?}");
     client.bookings().get_decided(Uuid::nil(), Duration::from_secs(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wait_whose_last_call_fails_gives_the_booking_that_was_pending_before() {
+    let server = MockServer::start().await;
+    let wait = || client(&server.uri()).bookings().wait_until_decided(Uuid::nil()).max_wait(Duration::from_millis(900)).into_future();
+    // Answers at once, as one on its way out does, and is away from then on.
+    script(&server, [answer("pending")]).await;
+    Mock::given(method("GET")).respond_with(unavailable()).with_priority(9).mount(&server).await;
+    let error = soon(wait()).await.unwrap_err();
+    assert!(matches!(&error.kind, ErrorKind::Undecided(booking) if booking.status == Status::Pending), "{error:?}");
+    assert!(error.attempts > 1 && error.is_retryable());
+
+    // No call was answered.
+    let error = soon(wait()).await.unwrap_err();
+    assert_eq!(error.code(), Some(ProblemCode::Unavailable), "{error:?}");
+
+    // What no repetition mends is an answer of its own.
+    server.reset().await;
+    script(&server, [answer("pending"), problem(404, "not_found")]).await;
+    assert_eq!(soon(wait()).await.unwrap_err().code(), Some(ProblemCode::NotFound));
 }
 
 #[tokio::test]

@@ -12,6 +12,9 @@ pub enum JournalError {
     /// Another process has it open.
     #[error("another process has the journal open: give each process one of its own")]
     Locked,
+    /// The path is a link to a file that is not there.
+    #[error("the journal is a link to a file that does not exist: mend the link, or take it away")]
+    Dangling,
     /// A line is no record, and none that a process was about to write when it died.
     #[error("line {0} of the journal is no record: it was damaged or written by a newer release")]
     Corrupt(usize),

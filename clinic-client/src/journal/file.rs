@@ -32,6 +32,7 @@ pub(super) struct File {
 impl File {
     /// Opens it, alone; what an earlier process left.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<(Uuid, BookRequest)>), JournalError> {
+        let path = &real(path)?;
         let lock = private(OpenOptions::new().create(true).truncate(false).write(true)).open(beside(path, ".lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => JournalError::Locked,
@@ -98,9 +99,26 @@ fn write_anew(path: &Path, open: &[(Uuid, BookRequest)]) -> io::Result<fs::File>
     }
     file.sync_all()?;
     fs::rename(&next, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync_folder(folder)?;
+    sync_folder(folder(path))?;
     OpenOptions::new().append(true).open(path)
+}
+
+/// The path without links, so that the lock and what is written anew lie beside the file itself: whichever way it is reached, it is one
+/// journal.
+fn real(path: &Path) -> Result<PathBuf, JournalError> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        real => return Ok(real?),
+    }
+    if path.is_symlink() {
+        return Err(JournalError::Dangling);
+    }
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput).map_err(io::Error::from)?;
+    Ok(folder(path).canonicalize()?.join(name))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -163,6 +181,30 @@ mod tests {
         assert!(matches!(File::open(&path), Err(JournalError::Locked)));
         drop(file);
         assert!(File::open(&path).is_ok());
+    }
+
+    /// A lock beside each name would let two processes in, and writing anew would put a file in the link's place.
+    #[cfg(unix)]
+    #[test]
+    fn a_journal_reached_by_links_is_one_journal() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let (folder, link) = (root.path().join("folder"), root.path().join("link"));
+        fs::create_dir(&folder).unwrap();
+        symlink(&folder, root.path().join("other")).unwrap();
+        symlink(folder.join("j"), &link).unwrap();
+        assert!(matches!(File::open(&link), Err(JournalError::Dangling)));
+        let names = [folder.join("j"), root.path().join("other/j"), link.clone()];
+        // The first time by the linked folder, while there is no file yet.
+        for opened in [&names[1], &names[0], &names[2]] {
+            let (mut file, _) = File::open(opened).unwrap();
+            for again in &names {
+                assert!(matches!(File::open(again), Err(JournalError::Locked)), "{opened:?}, {again:?}");
+            }
+            file.begin(Uuid::now_v7(), &request()).unwrap();
+        }
+        assert!(link.is_symlink());
+        assert_eq!(File::open(&names[0]).unwrap().1.len(), 3);
     }
 
     #[test]

@@ -47,7 +47,7 @@ use self::file::File;
 /// ```
 ///
 /// The file holds what was asked for, patients' names included, until it is finished: it is made readable to its owner alone. One
-/// process has it open at a time. Keys count for each of the clinic's callers: resume with the token with which you began. Cloning is
+/// process has it open at a time, whichever links lead to it. Keys count for each of the clinic's callers: resume with the token with which you began. Cloning is
 /// cheap.
 #[derive(Clone)]
 pub struct Journal {

@@ -17,6 +17,9 @@ use super::{
     ward::now,
 };
 
+/// No URL is longer, in characters.
+const MAX_URL: usize = 2048;
+
 /// Answers a request to `/webhooks` and what is below it.
 pub(super) fn answer(state: &State, request: &Request, path: &[&str]) -> Result<Answer, Answer> {
     let id = path.get(1).map(|id| id.parse::<EndpointId>().map_err(|_| no_webhook())).transpose()?;
@@ -54,10 +57,7 @@ pub(super) fn answer(state: &State, request: &Request, path: &[&str]) -> Result<
 
 fn register(webhooks: &mut Vec<Endpoint>, request: &Request) -> Result<Answer, Answer> {
     expect_json(&request.headers)?;
-    let url = WebhookRequest::from_json(body(request)?)?.url;
-    if !url.starts_with("https://") || reqwest::Url::parse(&url).is_err() {
-        return Err(Answer::wrong("url", "must be an https URL"));
-    }
+    let url = admitted(&WebhookRequest::from_json(body(request)?)?.url)?;
     if webhooks.iter().any(|webhook| webhook.url == url) {
         return Err(Answer::problem(ProblemCode::WebhookExists, "this URL is registered"));
     }
@@ -69,6 +69,17 @@ fn register(webhooks: &mut Vec<Endpoint>, request: &Request) -> Result<Answer, A
     let answer = answer.header(LOCATION, &format!("/webhooks/{}", webhook.id));
     webhooks.push(webhook);
     Ok(answer)
+}
+
+/// The URL as it is kept, if it may be posted to. Which networks are forbidden is a server's own matter.
+fn admitted(text: &str) -> Result<String, Answer> {
+    let is_right = |url: &reqwest::Url| {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        url.scheme() == "https" && !has_user && url.fragment().is_none() && url.as_str().len() <= MAX_URL
+    };
+    let url = text.parse().ok().filter(is_right).filter(|_| text.chars().count() <= MAX_URL);
+    let message = "must be an https URL of at most 2048 characters, without user, password or fragment";
+    url.map(String::from).ok_or_else(|| Answer::wrong("url", message))
 }
 
 fn one(webhooks: &mut [Endpoint], id: EndpointId) -> Result<&mut Endpoint, Answer> {

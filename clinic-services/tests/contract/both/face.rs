@@ -8,6 +8,7 @@ use clinic_client::{
     testing::{FakeClinic, FakeClinicBuilder},
 };
 use clinic_core::{
+    channel::webhook::{Guard, WebhookChannel, WebhookOptions},
     clinic::Clinic,
     ports::{Availability, AvailabilityError, Request as Question, Verdict},
     settings::Settings,
@@ -97,11 +98,14 @@ impl Face {
     }
 
     async fn of_clinic(keys: Option<Keys>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.sweep = Duration::from_millis(100);
         let store = format!("sqlite:{}", folder.path().join("clinic.db").display());
-        let clinic = Clinic::builder().store(store).availability(Calendar).settings(settings).start().await.unwrap();
+        // Loopback is allowed, so that nothing is posted anywhere else.
+        let webhooks = WebhookChannel::new(Guard::new(["127.0.0.1"]).unwrap(), WebhookOptions::default()).unwrap();
+        let clinic = Clinic::builder().store(store).availability(Calendar).webhooks(webhooks).settings(settings).start().await.unwrap();
         let mut options = RouterOptions::default();
         options.keys = keys;
         let shutdown = options.shutdown.clone();

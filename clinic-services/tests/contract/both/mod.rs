@@ -1,9 +1,10 @@
-//! What the contract says of bookings, as anybody sees it from outside: one list, held against a clinic and against the one in memory
+//! What the contract says of bookings and webhooks, as anybody sees it from outside: one list, held against a clinic and against the one in memory
 //! that the client brings along for tests.
 
 mod accepting;
 mod deciding;
 mod face;
+mod hearing;
 mod reading;
 
 use self::face::Face;
@@ -50,4 +51,8 @@ checks! {
     deciding::events_are_replayed_resumed_and_end
     deciding::a_last_event_that_is_no_number_is_named
     deciding::a_failed_decision_is_on_the_desk_and_replayed_once
+    hearing::a_webhook_is_registered_and_its_secret_shown_once
+    hearing::a_url_has_one_webhook_and_must_be_one_to_post_to
+    hearing::a_webhook_is_tried_out_switched_on_and_given_a_new_secret
+    hearing::what_is_removed_or_never_was_is_404
 }

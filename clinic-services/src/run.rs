@@ -188,7 +188,7 @@ fn announce(program: Program, config: &Config, clinic: &Clinic, address: Option<
         Some(address) => format!("started, its health at http://{address}/health and its metrics at http://{address}/metrics"),
         None => "started, not listening: set CLINIC_LISTEN for health and metrics".to_owned(),
     };
-    let mut parts = format!("store {}, broker {}", config.storing.url, config.brokering);
+    let mut parts = format!("store {}, broker {}", config.storing, config.brokering);
     if program.roles().contains(Roles::WORKER) {
         parts += &format!(", availability {}, in timelines {}", config.deciding.availability, clinic.handle().settings().worker);
     }

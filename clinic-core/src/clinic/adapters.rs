@@ -10,10 +10,14 @@ use crate::{
 
 pub(super) async fn open_store(url: &str, clock: &Arc<dyn Clock>, settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Err(StartError::FeatureOff { url: shown(url), feature: "postgres" });
+        return open_postgres(url, settings).await;
     }
     let Some(path) = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) else {
-        return Err(StartError::UnknownUrl { setting: "CLINIC_STORE", url: shown(url), expected: "sqlite:PATH" });
+        return Err(StartError::UnknownUrl {
+            setting: "CLINIC_STORE",
+            url: shown(url),
+            expected: "sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+        });
     };
     #[cfg(feature = "sqlite")]
     {
@@ -29,6 +33,18 @@ pub(super) async fn open_store(url: &str, clock: &Arc<dyn Clock>, settings: &Set
         let _ = (path, clock, settings);
         Err(StartError::FeatureOff { url: shown(url), feature: "sqlite" })
     }
+}
+
+#[cfg(feature = "postgres")]
+async fn open_postgres(url: &str, settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
+    use crate::store::postgres::{PostgresOptions, PostgresStore};
+    let options = PostgresOptions::default().with_grace(settings.grace).with_reminders(settings.reminders.clone());
+    Ok(Arc::new(PostgresStore::open(url, options).await.map_err(|error| StartError::Store(error.into()))?))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn open_postgres(url: &str, _settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
+    Err(StartError::FeatureOff { url: shown(url), feature: "postgres" })
 }
 
 pub(super) fn open_broker(url: &str, prefix: &str, settings: &Settings) -> Result<Arc<dyn Broker>, StartError> {

@@ -31,7 +31,7 @@ const REST_AFTER_PANIC: Duration = Duration::from_secs(1);
 /// Where bookings are kept: a URL, or a store of your own.
 #[non_exhaustive]
 pub enum StoreSource {
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH`, or `postgres://...`.
     Url(String),
     /// An adapter.
     Ready(Arc<dyn Store>),
@@ -181,7 +181,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Where bookings are kept: `sqlite:PATH`, or an `Arc<dyn Store>`.
+    /// Where bookings are kept: `sqlite:PATH`; PostgreSQL at `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; or an `Arc<dyn Store>`.
     #[must_use]
     pub fn store(mut self, store: impl Into<StoreSource>) -> Self {
         self.store = store.into();

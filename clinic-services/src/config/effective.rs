@@ -67,5 +67,6 @@ mod tests {
         assert_eq!(masked("CLINIC_BROKER", "amqps://u:p?,/@x@host/v?heartbeat=1"), "amqps://***@host/v?***");
         assert_eq!(masked("CLINIC_AVAILABILITY", "https://host/check?key=1"), "https://host/check?***");
         assert_eq!(masked("CLINIC_STORE", "sqlite:clinic.db"), "sqlite:clinic.db");
+        assert_eq!(masked("CLINIC_STORE", "postgres://u:p@a:5432,b/clinic?sslmode=disable"), "postgres://***@a:5432,b/clinic?***");
     }
 }

@@ -3,6 +3,7 @@ use clinic_core::{
     channel::{EmailError, webhook::AllowError},
     retry::RetryPolicyError,
     settings::SettingsError,
+    store::postgres::PostgresUrlError,
 };
 use thiserror::Error;
 
@@ -51,6 +52,9 @@ pub enum ConfigError {
     /// A SQLite URL that is not `sqlite:PATH`.
     #[error("CLINIC_STORE: write sqlite:PATH, such as sqlite:clinic.db or sqlite:/var/lib/clinic/clinic.db; bookings need a file")]
     SqlitePath,
+    /// PostgreSQL cannot be reached as configured.
+    #[error(transparent)]
+    Postgres(#[from] PostgresUrlError),
     /// A channel named twice.
     #[error("CLINIC_CHANNELS names {0} twice: name each channel once")]
     ChannelTwice(&'static str),

@@ -60,7 +60,9 @@ fn listening_to_the_world_needs_keys_or_a_word() {
 
 #[test]
 fn what_is_not_built_in_is_named() {
-    assert!(refused(&["--store", "postgres://localhost/clinic"]).contains("no PostgreSQL adapter"));
+    assert!(config(&["--store", "postgres://clinic@localhost/clinic"]).settings(Program::Clinic).is_ok());
+    let refused_store = refused(&["--store", "postgres://clinic:pa55@localhost/clinic?sslmode=prefer"]);
+    assert!(refused_store.contains("sslmode") && !refused_store.contains("pa55"), "{refused_store}");
     assert!(config(&["--availability", "https://calendar.example.org/check"]).settings(Program::Clinic).is_ok());
     assert!(refused(&["--channels", "log,email"]).contains("CLINIC_SMTP_URL"));
     assert!(refused(&["--channels", "email", "--smtp-url", "smtps://mail"]).contains("CLINIC_MAIL_FROM"));

@@ -1,0 +1,135 @@
+//! Tell jobs become rows of the ledger.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use super::{
+    error::Result,
+    job::Job,
+    ledger::Row,
+    notices::{event, skip},
+    rows::{Columns, Millis},
+    tx::{Tx, params},
+    webhooks,
+};
+use crate::{
+    id::{EndpointId, JobId, NoticeId},
+    ports::NoticeClaimant,
+    webhook,
+};
+
+/// A claim under way: how many notices of each channel the claimant can still take, and which endpoints there are.
+pub(super) struct Claiming<'a> {
+    pub(super) claimant: &'a NoticeClaimant,
+    rooms: HashMap<Cow<'a, str>, usize>,
+    endpoints: Option<Vec<(EndpointId, Millis)>>,
+}
+
+impl<'a> Claiming<'a> {
+    pub(super) fn new(claimant: &'a NoticeClaimant) -> Self {
+        let rooms = claimant.rooms.iter().map(|(channel, room)| (channel.as_str().into(), *room)).collect();
+        Self { claimant, rooms, endpoints: None }
+    }
+
+    /// Those that hear of an event of that time: who was registered later hears of what comes later.
+    async fn endpoints(&mut self, tx: &Tx, at: Millis) -> Result<Vec<EndpointId>> {
+        let all = match &mut self.endpoints {
+            Some(all) => all,
+            unread => unread.insert(webhooks::enabled(tx).await?),
+        };
+        Ok(all.iter().filter(|(_, since)| *since <= at).map(|(endpoint, _)| *endpoint).collect())
+    }
+
+    /// An endpoint without an entry has the room of all such.
+    pub(super) fn left(&self, channel: &str) -> usize {
+        let own = self.rooms.get(channel);
+        own.or_else(|| self.rooms.get(webhook::split(channel).0)).copied().unwrap_or_default()
+    }
+
+    pub(super) fn take(&mut self, channel: &str) -> bool {
+        let left = self.left(channel);
+        if left > 0 {
+            match self.rooms.get_mut(channel) {
+                Some(room) => *room = left - 1,
+                None => drop(self.rooms.insert(channel.to_owned().into(), left - 1)),
+            }
+        }
+        left > 0
+    }
+}
+
+/// Rows to be granted.
+pub(super) struct Rows {
+    pub(super) rows: Vec<Row>,
+    /// Whether their booking has no others.
+    pub(super) alone: bool,
+}
+
+impl Rows {
+    pub(super) const fn stored(rows: Vec<Row>) -> Self {
+        Self { rows, alone: false }
+    }
+}
+
+/// A tell job becomes one row a channel and endpoint, yet to be stored, and is gone.
+pub(super) async fn expand(tx: &Tx, claiming: &mut Claiming<'_>, job: &Job) -> Result<Rows> {
+    let claimant = claiming.claimant;
+    let (false, Some(event_seq)) = (claimant.rooms.is_empty(), job.event_seq) else {
+        // Without a channel there is nothing for it to become; whoever has one will find it.
+        return Ok(Rows::stored(Vec::new()));
+    };
+    let others: bool = tx.row("SELECT EXISTS (SELECT 1 FROM notice WHERE booking = $1)", params![job.booking]).await?.column(0)?;
+    job.settle(tx).await?;
+    let row = |channel: String| Row {
+        stored: false,
+        booking: job.booking,
+        event_seq,
+        channel,
+        id: NoticeId::generate(),
+        job: job.id,
+        tries: 0,
+        losses: 0,
+        token: None,
+        lease_until: None,
+        due_at: Some(tx.now),
+    };
+    let mut rows = Vec::with_capacity(claimant.rooms.len());
+    for (channel, _) in &claimant.rooms {
+        if channel != webhook::CHANNEL {
+            // The room of one endpoint stands for no channel of its own.
+            rows.extend(webhook::split(channel).1.is_none().then(|| row(channel.clone())));
+            continue;
+        }
+        let fresh = row(channel.clone());
+        let at = event(tx, &fresh).await?.at.into();
+        let endpoints = claiming.endpoints(tx, at).await?;
+        if endpoints.is_empty() {
+            skip(tx, &fresh, webhook::NO_ENDPOINT).await?;
+        }
+        rows.extend(endpoints.into_iter().map(|endpoint| row(webhook::channel_of(endpoint))));
+    }
+    Ok(Rows { rows, alone: !others })
+}
+
+/// Expands tell jobs that nobody heard of; whether there may be more of them.
+pub(super) async fn expand_overdue(tx: &Tx, claiming: &mut Claiming<'_>, limit: usize) -> Result<bool> {
+    if claiming.claimant.rooms.is_empty() {
+        return Ok(false);
+    }
+    let sql = "SELECT job.id FROM job JOIN booking ON booking.id = job.booking WHERE kind = 'tell' AND next_look <= $1 \
+               ORDER BY next_look LIMIT $2 FOR NO KEY UPDATE OF booking SKIP LOCKED";
+    let jobs: Vec<JobId> = tx.all(sql, params![tx.now, limit as i64]).await?.iter().map(|row| row.column(0)).collect::<Result<_>>()?;
+    let (found, mut made) = (jobs.len(), 0);
+    for id in jobs {
+        if made >= limit {
+            return Ok(true);
+        }
+        if let Some(job) = Job::find(tx, id).await? {
+            let fresh = expand(tx, claiming, &job).await?;
+            made += fresh.rows.len();
+            for row in fresh.rows {
+                row.store(tx).await?;
+            }
+        }
+    }
+    Ok(found >= limit)
+}

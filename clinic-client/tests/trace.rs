@@ -26,7 +26,9 @@ const PRIVATE: [&str; 3] = ["hush-hush-hush", "PAC-4711", "Juan"];
 
 /// The fields of every span, by its name and in order.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(u64, &'static str, Fields)>>>);
+struct Seen(Arc<Mutex<Vec<Span>>>);
+
+type Span = (u64, &'static str, Fields);
 
 #[derive(Clone, Default)]
 struct Fields(BTreeMap<&'static str, String>);

@@ -8,7 +8,7 @@ use clinic_core::{
     booking::{Appointment, Booking, CancelRefused, Status},
     dead_letter::{DeadLetter, DeadLetterId, DeadLetterKind, LetterCursor, LetterFilter},
     decision::{AttemptOutcome, Decision, Reason},
-    id::BookingId,
+    id::{BookingId, EndpointId},
     page::{Cursor, Filter},
     request::IdempotencyKey,
     timeline::{Entry, EntryKind},
@@ -32,6 +32,7 @@ pub(super) struct Ward {
     pub(super) kept: Vec<Kept>,
     letters: Vec<DeadLetter>,
     pub(super) webhooks: Vec<Endpoint>,
+    pub(super) removed_webhooks: Vec<EndpointId>,
 }
 
 /// Why something is not done.

@@ -33,8 +33,12 @@ pub(super) fn answer(state: &State, request: &Request, path: &[&str]) -> Result<
         };
     };
     if request.method == Method::DELETE {
-        one(&mut ward.webhooks, id)?;
-        ward.webhooks.retain(|webhook| webhook.id != id);
+        // Removing it again changes nothing.
+        if !ward.removed_webhooks.contains(&id) {
+            one(&mut ward.webhooks, id)?;
+            ward.webhooks.retain(|webhook| webhook.id != id);
+            ward.removed_webhooks.push(id);
+        }
         return Ok(Answer::empty(StatusCode::NO_CONTENT));
     }
     let webhook = one(&mut ward.webhooks, id)?;

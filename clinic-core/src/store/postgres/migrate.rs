@@ -24,9 +24,11 @@ pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// a process must know, where this one does not.
 pub(super) async fn migrate(connection: &Object) -> Result<Option<u32>> {
     // 25,454 stands for "schema" among the locks of this database.
+    // Before it waits, and in a message of its own: a time-out that is running is not made longer.
+    connection.batch_execute("BEGIN; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'").await?;
     connection
         .batch_execute(
-            "BEGIN; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'; SELECT pg_advisory_xact_lock(25454); \
+            "SELECT pg_advisory_xact_lock(25454); \
              CREATE TABLE IF NOT EXISTS schema_migrations \
              (version integer PRIMARY KEY, minimum integer NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
         )

@@ -54,5 +54,5 @@ checks! {
     hearing::a_webhook_is_registered_and_its_secret_shown_once
     hearing::a_url_has_one_webhook_and_must_be_one_to_post_to
     hearing::a_webhook_is_tried_out_switched_on_and_given_a_new_secret
-    hearing::what_is_removed_or_never_was_is_404
+    hearing::what_is_removed_or_never_was_is_404_but_to_who_removes_it_again
 }

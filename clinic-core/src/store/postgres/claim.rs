@@ -3,7 +3,7 @@
 use super::{
     ending,
     error::Result,
-    job::{Job, UNREADABLE_PAUSE},
+    job::Job,
     loss::{self, Lost},
     rows::{self, Columns},
     tx::{Tx, params},
@@ -13,6 +13,7 @@ use crate::{
     id::JobId,
     job::{JobKind, Lease},
     ports::{Claim, ClaimRequest, Claimant, Overdue},
+    store::bounds::UNREADABLE_PAUSE,
 };
 
 /// How often a sweep looks again, at most.

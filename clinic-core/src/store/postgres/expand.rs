@@ -1,7 +1,5 @@
 //! Tell jobs become rows of the ledger.
 
-use std::{borrow::Cow, collections::HashMap};
-
 use super::{
     error::Result,
     job::Job,
@@ -13,49 +11,9 @@ use super::{
 };
 use crate::{
     id::{EndpointId, JobId, NoticeId},
-    ports::NoticeClaimant,
+    store::claiming::Claiming,
     webhook,
 };
-
-/// A claim under way: how many notices of each channel the claimant can still take, and which endpoints there are.
-pub(super) struct Claiming<'a> {
-    pub(super) claimant: &'a NoticeClaimant,
-    rooms: HashMap<Cow<'a, str>, usize>,
-    endpoints: Option<Vec<(EndpointId, Millis)>>,
-}
-
-impl<'a> Claiming<'a> {
-    pub(super) fn new(claimant: &'a NoticeClaimant) -> Self {
-        let rooms = claimant.rooms.iter().map(|(channel, room)| (channel.as_str().into(), *room)).collect();
-        Self { claimant, rooms, endpoints: None }
-    }
-
-    /// Those that hear of an event of that time: who was registered later hears of what comes later.
-    async fn endpoints(&mut self, tx: &Tx, at: Millis) -> Result<Vec<EndpointId>> {
-        let all = match &mut self.endpoints {
-            Some(all) => all,
-            unread => unread.insert(webhooks::enabled(tx).await?),
-        };
-        Ok(all.iter().filter(|(_, since)| *since <= at).map(|(endpoint, _)| *endpoint).collect())
-    }
-
-    /// An endpoint without an entry has the room of all such.
-    pub(super) fn left(&self, channel: &str) -> usize {
-        let own = self.rooms.get(channel);
-        own.or_else(|| self.rooms.get(webhook::split(channel).0)).copied().unwrap_or_default()
-    }
-
-    pub(super) fn take(&mut self, channel: &str) -> bool {
-        let left = self.left(channel);
-        if left > 0 {
-            match self.rooms.get_mut(channel) {
-                Some(room) => *room = left - 1,
-                None => drop(self.rooms.insert(channel.to_owned().into(), left - 1)),
-            }
-        }
-        left > 0
-    }
-}
 
 /// Rows to be granted.
 pub(super) struct Rows {
@@ -101,13 +59,22 @@ pub(super) async fn expand(tx: &Tx, claiming: &mut Claiming<'_>, job: &Job) -> R
         }
         let fresh = row(channel.clone());
         let at = event(tx, &fresh).await?.at.into();
-        let endpoints = claiming.endpoints(tx, at).await?;
+        let endpoints = endpoints(tx, claiming, at).await?;
         if endpoints.is_empty() {
             skip(tx, &fresh, webhook::NO_ENDPOINT).await?;
         }
         rows.extend(endpoints.into_iter().map(|endpoint| row(webhook::channel_of(endpoint))));
     }
     Ok(Rows { rows, alone: !others })
+}
+
+/// Those that hear of an event of that time: who was registered later hears of what comes later.
+async fn endpoints(tx: &Tx, claiming: &mut Claiming<'_>, at: Millis) -> Result<Vec<EndpointId>> {
+    let all = match &mut claiming.endpoints {
+        Some(all) => all,
+        unread => unread.insert(webhooks::enabled(tx).await?),
+    };
+    Ok(all.iter().filter(|(_, since)| *since <= at).map(|(endpoint, _)| *endpoint).collect())
 }
 
 /// Expands tell jobs that nobody heard of; whether there may be more of them.

@@ -7,8 +7,8 @@ use super::{
     claim::hasten,
     ending,
     error::Result,
-    expand::{Claiming, Rows, expand, expand_overdue},
-    job::{Job, UNREADABLE_PAUSE},
+    expand::{Rows, expand, expand_overdue},
+    job::Job,
     ledger::{Row, row_columns},
     remind,
     rows::{self, Columns, Count, Millis},
@@ -22,11 +22,12 @@ use crate::{
     notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED, TOO_LATE},
     ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, OverdueNotices},
     retry::{MAX_LOSSES, pause_after_loss},
+    store::{
+        bounds::UNREADABLE_PAUSE,
+        claiming::{Claiming, MOST_ROWS},
+    },
     webhook::{self, Endpoint},
 };
-
-/// Ledger rows that one claim makes, about: with many endpoints a few events are thousands.
-const MOST_ROWS: usize = 1_024;
 
 pub(super) async fn claim(tx: &Tx, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> Result<Vec<Vec<Notice>>> {
     tx.lock(requests.iter().map(|request| request.booking)).await?;

@@ -13,11 +13,9 @@ use crate::{
     notification::{EventKind, NoticeRecord, NoticeState},
     page::{DEFAULT_LIMIT, Filter, MAX_LIMIT},
     ports::{Record, StoreStats},
+    store::bounds::COUNT_TO,
     timeline::{Entry, EntryKind},
 };
-
-/// Overdue work is counted no further.
-const COUNT_TO: i64 = 10_000;
 
 pub(super) async fn bookings(tx: &Tx, ids: &[BookingId]) -> Result<Vec<Record>> {
     let sql = concat!("SELECT ", booking_columns!(), " FROM booking WHERE id = ANY ($1) ORDER BY array_position($1, id)");

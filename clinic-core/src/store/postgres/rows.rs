@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 
 use bytes::BytesMut;
-use chrono::{DateTime, Utc};
 use tokio_postgres::{
     Row,
     types::{FromSql, IsNull, ToSql, Type, to_sql_checked},
@@ -14,6 +13,7 @@ use super::{
     error::{Error, Result},
     tx::{Tx, params},
 };
+pub(super) use crate::store::millis::Millis;
 use crate::{
     booking::{Appointment, Booking, Contact, Language, Status},
     dead_letter::DeadLetterKind,
@@ -76,27 +76,7 @@ macro_rules! is_event {
 }
 pub(super) use is_event;
 
-/// A time as a column: milliseconds since 1970 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Millis(pub(super) i64);
 column!(Millis as i64, |time| time.0, |millis| Ok(Self(millis)));
-
-impl From<DateTime<Utc>> for Millis {
-    fn from(time: DateTime<Utc>) -> Self {
-        Self(time.timestamp_millis())
-    }
-}
-
-impl Millis {
-    /// The time; one that no calendar knows is its end.
-    pub(super) fn time(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
-    }
-
-    pub(super) fn plus(self, duration: std::time::Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
-    }
-}
 
 /// A small number as a column: attempts, tries, losses, places.
 #[derive(Clone, Copy, Debug)]

@@ -10,11 +10,9 @@ use super::{
 use crate::{
     id::EndpointId,
     ports::{NewEndpoint, Registration},
+    store::bounds::FORMERS,
     webhook::{Disabled, ENDPOINT_DISABLED, ENDPOINT_REMOVED, Endpoint, FORMER_SIGNS_FOR, FormerSecret, MAX_ENDPOINTS, Secret},
 };
-
-/// Former secrets that are kept: each makes every delivery's head longer.
-const FORMERS: i64 = 4;
 
 /// The columns of [`read`], in its order.
 macro_rules! endpoints {

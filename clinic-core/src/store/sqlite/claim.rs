@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::{
     ending,
-    job::{Job, UNREADABLE_PAUSE},
+    job::Job,
     loss::{self, Lost},
     rows,
     tx::Tx,
@@ -14,6 +14,7 @@ use crate::{
     id::JobId,
     job::{JobKind, Lease},
     ports::{Claim, ClaimRequest, Claimant, Overdue},
+    store::bounds::UNREADABLE_PAUSE,
 };
 
 pub(super) fn claim(tx: &Tx<'_>, claimant: &Claimant, request: &ClaimRequest) -> rusqlite::Result<Claim> {

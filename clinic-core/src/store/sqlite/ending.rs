@@ -3,9 +3,10 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::{job::Job, rows::Millis, tx::Tx};
+pub(super) use crate::store::step::{Attempted, Step};
 use crate::{
     booking::Status,
-    decision::{AttemptOutcome, Reason},
+    decision::Reason,
     id::{BookingId, JobId, NoticeId},
     job::JobKind,
     message::Message,
@@ -13,29 +14,6 @@ use crate::{
     timeline::EntryKind,
     topology::{Publication, Route},
 };
-
-/// An attempt and how it ended.
-#[derive(Clone, Copy)]
-pub(super) struct Attempted<'a> {
-    pub(super) attempt: u32,
-    pub(super) worker: &'a str,
-    pub(super) outcome: AttemptOutcome,
-}
-
-/// A step of the state machine.
-pub(super) struct Step<'a> {
-    pub(super) booking: BookingId,
-    pub(super) to: Status,
-    pub(super) reason: Option<Reason>,
-    /// The attempt that led to it.
-    pub(super) attempt: Option<Attempted<'a>>,
-    /// Whether something was reserved for it.
-    pub(super) reserves: bool,
-    /// Not before then is a reservation released: somebody may still be asking for it.
-    pub(super) release_at: Millis,
-    /// When the patient is to be reminded of it.
-    pub(super) remind_at: Option<Millis>,
-}
 
 /// Takes a step: status, timeline entry, tell job, dead letter, release job. `None` when the booking is not `from` any more.
 pub(super) fn step(tx: &Tx<'_>, from: Status, step: &Step<'_>) -> rusqlite::Result<Option<Vec<Publication>>> {

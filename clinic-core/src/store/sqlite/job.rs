@@ -1,7 +1,5 @@
 //! Rows of work that is still to be done.
 
-use std::time::Duration;
-
 use rusqlite::{OptionalExtension, Row};
 
 use super::{rows::Millis, tx::Tx};
@@ -9,9 +7,6 @@ use crate::{
     id::{BookingId, JobId, Token},
     job::JobKind,
 };
-
-/// How long work on a row that cannot be read is left alone.
-pub(super) const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
 
 /// A job's row.
 pub(super) struct Job {

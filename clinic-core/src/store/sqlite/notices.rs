@@ -8,8 +8,8 @@ use rusqlite::{OptionalExtension, params};
 use super::{
     claim::hasten,
     ending,
-    expand::{Claiming, Rows, expand, expand_overdue},
-    job::{Job, UNREADABLE_PAUSE},
+    expand::{Rows, expand, expand_overdue},
+    job::Job,
     ledger::{Row, row_columns},
     remind,
     rows::{self, Millis},
@@ -23,11 +23,12 @@ use crate::{
     notification::{Event, EventKind, Notice, NoticeState, SUPERSEDED, TOO_LATE},
     ports::{ClaimRequest, NoticeClaimant, NoticeEnding, NoticeResult, NoticeSettled, OverdueNotices},
     retry::{MAX_LOSSES, pause_after_loss},
+    store::{
+        bounds::UNREADABLE_PAUSE,
+        claiming::{Claiming, MOST_ROWS},
+    },
     webhook::{self, Endpoint},
 };
-
-/// Ledger rows that one claim makes, about: with many endpoints a few events are thousands, and everybody else waits for the writer.
-const MOST_ROWS: usize = 1_024;
 
 pub(super) fn claim(tx: &Tx<'_>, claimant: &NoticeClaimant, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Vec<Notice>>> {
     let mut claiming = Claiming::new(claimant);

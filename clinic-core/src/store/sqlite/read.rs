@@ -9,11 +9,9 @@ use crate::{
     notification::{EventKind, NoticeRecord, NoticeState},
     page::{DEFAULT_LIMIT, Filter, MAX_LIMIT},
     ports::{Record, StoreStats},
+    store::bounds::COUNT_TO,
     timeline::{Entry, EntryKind},
 };
-
-/// Overdue work is counted no further.
-const COUNT_TO: i64 = 10_000;
 
 pub(super) fn bookings(connection: &Connection, ids: &[BookingId]) -> rusqlite::Result<Vec<Record>> {
     let found: rusqlite::Result<Vec<Option<Booking>>> = ids.iter().map(|id| rows::booking(connection, *id)).collect();

@@ -1,12 +1,12 @@
 //! Rows and the domain: the one place where columns get their types.
 
-use chrono::{DateTime, Utc};
 use rusqlite::{
     Connection, OptionalExtension, Row, ToSql,
     types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
 };
 use uuid::Uuid;
 
+pub(super) use crate::store::millis::Millis;
 use crate::{
     booking::{Appointment, Booking, Contact, Language, Status},
     dead_letter::DeadLetterKind,
@@ -59,27 +59,6 @@ macro_rules! is_event {
     };
 }
 pub(super) use is_event;
-
-/// A time as a column: milliseconds since 1970 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Millis(pub(super) i64);
-
-impl From<DateTime<Utc>> for Millis {
-    fn from(time: DateTime<Utc>) -> Self {
-        Self(time.timestamp_millis())
-    }
-}
-
-impl Millis {
-    /// The time; one that no calendar knows is its end.
-    pub(super) fn time(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
-    }
-
-    pub(super) fn plus(self, duration: std::time::Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
-    }
-}
 
 impl ToSql for Millis {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

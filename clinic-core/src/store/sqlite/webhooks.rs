@@ -6,11 +6,9 @@ use super::{rows::Millis, tx::Tx};
 use crate::{
     id::EndpointId,
     ports::{NewEndpoint, Registration},
+    store::bounds::FORMERS,
     webhook::{Disabled, ENDPOINT_DISABLED, ENDPOINT_REMOVED, Endpoint, FORMER_SIGNS_FOR, FormerSecret, MAX_ENDPOINTS, Secret},
 };
-
-/// Former secrets that are kept: each makes every delivery's head longer.
-const FORMERS: i64 = 4;
 
 /// The columns of [`read`], in its order.
 macro_rules! endpoints {

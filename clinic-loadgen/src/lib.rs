@@ -5,10 +5,12 @@
 //! (following all until it is decided and told), [`report`], [`threshold`] (what is demanded of it), [`run`] (all of that in one),
 //! [`verdict`] (which promises were broken), [`verify`] (reading what it judges), [`chaos`] (breaking it meanwhile), [`command`].
 
+mod chance;
 pub mod chaos;
 pub mod command;
 pub mod draw;
 pub mod drive;
+mod latency;
 pub mod load;
 pub mod log;
 mod read;

@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::report::Latency;
+use crate::{
+    latency::{COARSE, histogram, record},
+    report::Latency,
+};
 
 /// So many steps are kept; then two become one.
 const MOST: usize = 3600;
 /// Steps are added up to so many for what happens after the run; what comes later still counts in the last.
 const MOST_AFTER: usize = 2 * MOST;
-/// The longest latency told apart, in microseconds: ten minutes.
-const LONGEST: u64 = 600_000_000;
-
 /// What happened within one step of a run: a second, or more of a run of hours ([`Series::step`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -101,9 +101,7 @@ impl Default for Series {
 
 impl Series {
     fn keeping(most: usize) -> Self {
-        // Two digits: a step's percentiles are looked at, not judged.
-        let latency = Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds and digits are within what a histogram takes");
-        Self { step: 1, most, closed: Vec::new(), open: Second::default(), latency, in_flight: 0 }
+        Self { step: 1, most, closed: Vec::new(), open: Second::default(), latency: histogram(COARSE), in_flight: 0 }
     }
 
     /// How many seconds a step has.
@@ -135,7 +133,7 @@ impl Series {
             Answer::Conflict => self.open.conflicts += 1,
             Answer::Error => self.open.errors += 1,
         }
-        self.latency.saturating_record(latency.as_micros().try_into().unwrap_or(LONGEST));
+        record(&mut self.latency, latency);
     }
 
     /// Closes every step that is over by then.

@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use crate::{
     draw::Draw,
+    latency::{FINE, histogram, record},
     read::read_each,
-    tally::{Accepted, histogram, record},
+    tally::Accepted,
 };
 
 /// So few are read one by one; more, by paging through the list.
@@ -89,7 +90,7 @@ pub struct Followed {
 
 impl Default for Followed {
     fn default() -> Self {
-        let (decided, told) = (histogram(), histogram());
+        let (decided, told) = (histogram(FINE), histogram(FINE));
         Self { settled: Settled::default(), decided, told, decided_at: BTreeMap::new(), told_at: BTreeMap::new() }
     }
 }

@@ -9,25 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     draw::Operation,
+    latency::{FINE, histogram, micros, record},
     series::{Answer, Series},
 };
-
-/// The longest latency told apart, in microseconds: ten minutes.
-const LONGEST: u64 = 600_000_000;
-
-/// A histogram of latencies in microseconds, to three digits.
-pub(crate) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds and digits are within what a histogram takes")
-}
-
-/// Adds a latency to a histogram.
-pub(crate) fn record(histogram: &mut Histogram<u64>, latency: Duration) {
-    histogram.saturating_record(micros(latency).into());
-}
-
-fn micros(latency: Duration) -> u32 {
-    latency.as_micros().try_into().unwrap_or(u32::MAX)
-}
 
 /// How many requests came to what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -106,9 +90,9 @@ impl Default for Tally {
             warm_up: Count::default(),
             measured: Count::default(),
             errors: BTreeMap::new(),
-            operations: std::array::from_fn(|_| Part { ok: 0, latency: histogram() }),
-            latency: histogram(),
-            lag: histogram(),
+            operations: std::array::from_fn(|_| Part { ok: 0, latency: histogram(FINE) }),
+            latency: histogram(FINE),
+            lag: histogram(FINE),
             series: Series::default(),
         }
     }

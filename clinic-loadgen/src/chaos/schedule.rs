@@ -2,12 +2,13 @@
 
 use std::{fmt, fs::File, io, path::Path, time::Duration};
 
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
 use super::fault::{Fault, Kind};
+use crate::chance::stream;
 
 /// Two faults of a kind and target are apart by this share of their cadence at least, and by as much more than it at most.
 const JITTER: f64 = 0.5;
@@ -90,8 +91,7 @@ impl Schedule {
 }
 
 fn one(fault: &Fault, every: Duration, run: Duration, seed: u64, place: usize) -> Vec<Planned> {
-    // The golden ratio's bits keep the streams of neighbouring faults apart.
-    let mut chance = StdRng::seed_from_u64(seed ^ (place as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut chance = stream(seed, place as u64 + 1);
     let (every, lasts) = (every.as_secs_f64().max(0.001), fault.lasts.as_secs_f64());
     let (mut at, mut planned) = (0.0, Vec::new());
     loop {

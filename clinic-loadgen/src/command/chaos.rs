@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{connect, interrupt::Interrupts};
+use super::{connect, interrupt::Interrupts, show};
 use crate::{
     chaos::{
         Fault, Mark, Outcome, Schedule, TargetError, Targets,
@@ -172,11 +172,7 @@ impl fmt::Display for Chaotic {
 
 impl Chaos {
     pub(super) fn print(&self, chaotic: &Chaotic) -> ExitCode {
-        if self.run.json {
-            println!("{}", serde_json::to_string(chaotic).expect("a report always serialises"));
-        } else {
-            println!("{chaotic}");
-        }
+        show(chaotic, self.run.json);
         if chaotic.is_bad() {
             return ExitCode::FAILURE;
         }

@@ -5,10 +5,11 @@ mod interrupt;
 mod run;
 mod verify;
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, fmt::Display, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use clinic_client::{BuildError, Builder, Client};
+use serde::Serialize;
 
 pub use self::{
     chaos::{Chaos, ChaosError, Chaotic},
@@ -55,6 +56,15 @@ fn complain(error: &dyn Error) -> ExitCode {
         source = cause.source();
     }
     ExitCode::from(2)
+}
+
+/// Prints what came of a command.
+fn show(outcome: &(impl Serialize + Display), as_json: bool) {
+    if as_json {
+        println!("{}", serde_json::to_string(outcome).expect("reports and verdicts always serialise"));
+    } else {
+        println!("{outcome}");
+    }
 }
 
 /// A client of the clinic at `url`, set further by `set`.

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use super::{connect, interrupt::Interrupts};
+use super::{connect, interrupt::Interrupts, show};
 use crate::{
     log::{Header, Log},
     report::{Report, html},
@@ -61,11 +61,7 @@ pub enum RunCommandError {
 
 impl Run {
     pub(super) fn print(&self, report: &Report) -> ExitCode {
-        if self.json {
-            println!("{}", serde_json::to_string(report).expect("a report always serialises"));
-        } else {
-            println!("{report}");
-        }
+        show(report, self.json);
         if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 

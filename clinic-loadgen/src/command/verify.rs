@@ -6,7 +6,7 @@ use clap::Args;
 use clinic_client::{BuildError, Error};
 use thiserror::Error;
 
-use super::connect;
+use super::{connect, show};
 use crate::{
     load::parse_duration,
     log::LogError,
@@ -54,11 +54,7 @@ pub enum VerifyError {
 
 impl Verify {
     pub(super) fn print(&self, verdict: &Verdict) -> ExitCode {
-        if self.json {
-            println!("{}", serde_json::to_string(verdict).expect("a verdict always serialises"));
-        } else {
-            println!("{verdict}");
-        }
+        show(verdict, self.json);
         if !verdict.breaches.is_empty() {
             return ExitCode::FAILURE;
         }

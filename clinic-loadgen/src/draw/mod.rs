@@ -5,12 +5,13 @@ mod share;
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use clinic_client::BookRequest;
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::RngExt;
 
 pub use self::{
     mix::{Mix, MixError, Operation},
     share::{Share, ShareError},
 };
+use crate::chance::stream;
 
 /// Minutes of a drawn visit, and of the grid it starts on.
 const MINUTES: u32 = 30;
@@ -98,8 +99,7 @@ impl Draw {
     /// What arrival number `index` is.
     #[must_use]
     pub fn arrival(&self, index: u64) -> Arrival {
-        // The golden ratio's bits keep the streams of neighbouring numbers apart.
-        let mut chance = StdRng::seed_from_u64(self.seed ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut chance = stream(self.seed, index);
         let (mut doctor, mut slot) = (chance.random_range(0..self.doctors), chance.random_range(0..self.slots));
         if chance.random::<f64>() < self.hot.0 {
             (doctor, slot) = (0, slot % HOT.min(self.slots));

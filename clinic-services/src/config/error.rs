@@ -16,16 +16,6 @@ pub enum ConfigError {
     /// Others on the network could get at what is not theirs.
     #[error("{0}: {fix}", fix = .0.fix())]
     Exposed(Exposure),
-    /// An adapter that this build does not have.
-    #[error("{variable}: this build has no {what}; use {instead}, or a build that has it")]
-    NotBuiltIn {
-        /// The setting.
-        variable: &'static str,
-        /// What is missing.
-        what: &'static str,
-        /// What there is.
-        instead: &'static str,
-    },
     /// A URL of no known scheme.
     #[error("{variable} is none of: {known}")]
     UnknownUrl {

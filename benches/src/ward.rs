@@ -9,6 +9,7 @@ use clinic_core::{
     booking::Language,
     decision::{AttemptOutcome, Decision},
     job::Lease,
+    notification::Notice,
     ports::{
         Acceptance, Claim, ClaimRequest, Claimant, Concluded, Conclusion, Ending, NewBooking, NoticeClaimant, NoticeEnding, NoticeResult,
         Store,
@@ -69,17 +70,25 @@ impl Ward {
         self.accept_all(new.collect()).await
     }
 
+    /// Accepts request number `number`, which no other caller may have.
+    pub async fn accept_number(&self, number: u64) {
+        let (doctor, start) = self.calendar.free(number);
+        self.accept_one(&booking(number, doctor, start)).await;
+    }
+
+    async fn accept_one(&self, new: &NewBooking) {
+        let accepted = self.store.accept(new).await.expect("the store works");
+        assert!(matches!(accepted, Acceptance::Accepted(_)), "every request has a slot of its own: {accepted:?}");
+    }
+
     async fn accept_all(&self, new: Vec<NewBooking>) -> Vec<ClaimRequest> {
         let requests = new.iter().map(|new| ClaimRequest::new(new.job, new.id, false)).collect();
         let mut accepts = JoinSet::new();
         for new in new {
-            let store = self.store.clone();
-            accepts.spawn(async move { store.accept(&new).await });
+            let ward = self.clone();
+            accepts.spawn(async move { ward.accept_one(&new).await });
         }
-        while let Some(accepted) = accepts.join_next().await {
-            let accepted = accepted.expect("an accept does not panic").expect("the store works");
-            assert!(matches!(accepted, Acceptance::Accepted(_)), "every request has a slot of its own: {accepted:?}");
-        }
+        accepts.join_all().await;
         requests
     }
 
@@ -108,11 +117,21 @@ impl Ward {
 
     /// Tells them on one channel: claims the notices and settles them as sent.
     pub async fn tell(&self, publications: &[Publication]) {
+        let notices = self.claim_notices(publications).await;
+        assert_eq!(notices.len(), publications.len(), "every decision is told");
+        self.settle(notices).await;
+    }
+
+    /// Claims their notices on one channel.
+    pub async fn claim_notices(&self, publications: &[Publication]) -> Vec<Notice> {
         let claimant = NoticeClaimant::new(WORKER.into(), LEASE, vec![("log".into(), publications.len())]);
         let requests: Vec<_> = publications.iter().map(|news| ClaimRequest::new(news.message.job, news.message.booking, false)).collect();
-        let notices = self.store.claim_notices(&claimant, &requests).await.expect("the store works");
-        let results: Vec<_> = notices.into_iter().flatten().map(|notice| NoticeResult::new(notice, NoticeEnding::Sent(None))).collect();
-        assert_eq!(results.len(), publications.len(), "every decision is told");
+        self.store.claim_notices(&claimant, &requests).await.expect("the store works").into_iter().flatten().collect()
+    }
+
+    /// Settles notices as sent.
+    pub async fn settle(&self, notices: Vec<Notice>) {
+        let results: Vec<_> = notices.into_iter().map(|notice| NoticeResult::new(notice, NoticeEnding::Sent(None))).collect();
         self.store.settle_notices(&results).await.expect("the store works");
     }
 

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod batches;
+mod doubts;
 mod faults;
 mod opening;
 mod place;
+mod relay;
 mod rules;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use super::{
     ending,
     error::{Error, Result},
     rows::{self, Columns, Count, Millis},
-    tx::{Tx, params},
+    tx::{Tx, params, patients},
 };
 use crate::{
     booking::Booking,
@@ -66,8 +66,8 @@ async fn known(tx: &Tx, new: &NewBooking) -> Result<Option<Acceptance>> {
 
 async fn too_many_pending(tx: &Tx, new: &NewBooking) -> Result<bool> {
     let Some(patient) = &new.appointment.patient_id else { return Ok(false) };
-    // One patient's requests are counted one after the other. 25,453 stands for "patient" among the locks of this database.
-    tx.execute("SELECT pg_advisory_xact_lock(25453, hashtext($1))", params![patient]).await?;
+    // One patient's requests are counted one after the other.
+    tx.execute(concat!("SELECT pg_advisory_xact_lock(", patients!(), ", hashtext($1))"), params![patient]).await?;
     // Who is undecided has the visit still ahead, up to a sweep; so old bookings are not looked at, however many there are.
     let sql = "SELECT count(*)::integer FROM \
                (SELECT 1 FROM booking WHERE patient_id = $1 AND start_at > $2 AND status = 'pending' LIMIT $3) AS pending";

@@ -5,6 +5,7 @@ use super::{
     error::Result,
     job::Job,
     loss::{self, Lost},
+    plain,
     rows::{self, Columns},
     tx::{Tx, params},
 };
@@ -22,7 +23,11 @@ const MOST_LOOKS: u32 = 8;
 pub(super) async fn claim(tx: &Tx, claimant: &Claimant, requests: &[ClaimRequest]) -> Result<Vec<Claim>> {
     tx.lock(requests.iter().map(|request| request.booking)).await?;
     let mut claims = Vec::with_capacity(requests.len());
-    for request in requests {
+    for (plain, request) in plain::claims(tx, claimant, requests).await?.into_iter().zip(requests) {
+        if let Some(lease) = plain {
+            claims.push(Claim::Won(Box::new(lease)));
+            continue;
+        }
         claims.push(match Job::find(tx, request.job).await? {
             Some(job) if job.kind != JobKind::Tell => take(tx, claimant, job, request, Path::Message).await?,
             _ => Claim::Gone,

@@ -5,13 +5,15 @@ use super::{
     error::Result,
     job::Job,
     loss::{self, Lost},
-    remind,
+    plain, remind,
     rows::Count,
     tx::{Tx, params},
+    work::Work,
 };
 use crate::{
     booking::Status,
     decision::{AttemptOutcome, Decision},
+    id::BookingId,
     job::{JobKind, Lease},
     ports::{Concluded, Conclusion, Ending},
     timeline::EntryKind,
@@ -20,13 +22,29 @@ use crate::{
 /// Stored, with nothing to publish.
 const NOTHING_TO_TELL: Concluded = Concluded::Done(Vec::new());
 
-pub(super) async fn conclude_all(tx: &Tx, conclusions: &[Conclusion]) -> Result<Vec<Concluded>> {
-    tx.lock(conclusions.iter().map(|conclusion| conclusion.lease.booking.id)).await?;
-    let mut concluded = Vec::with_capacity(conclusions.len());
-    for conclusion in conclusions {
-        concluded.push(conclude(tx, conclusion).await?);
+/// Conclusions, many in one transaction.
+pub(super) struct Conclusions;
+
+impl Work for Conclusions {
+    type Item = Conclusion;
+    type Outcome = Concluded;
+
+    fn booking(conclusion: &Conclusion) -> BookingId {
+        conclusion.lease.booking.id
     }
-    Ok(concluded)
+
+    async fn all(tx: &Tx, conclusions: &[&Conclusion]) -> Result<Vec<Concluded>> {
+        let decided = plain::decisions(tx, conclusions).await?;
+        let retried = plain::retries(tx, conclusions).await?;
+        let mut concluded = Vec::with_capacity(conclusions.len());
+        for ((decided, retried), conclusion) in decided.into_iter().zip(retried).zip(conclusions) {
+            concluded.push(match decided.or(retried) {
+                Some(done) => done,
+                None => conclude(tx, conclusion).await?,
+            });
+        }
+        Ok(concluded)
+    }
 }
 
 async fn conclude(tx: &Tx, conclusion: &Conclusion) -> Result<Concluded> {

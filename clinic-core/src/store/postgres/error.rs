@@ -66,6 +66,15 @@ impl Error {
         !self.is_of_broken_connection() && !matches!(self, Self::Silent(_))
     }
 
+    /// Whether one row of many may be at fault: what it holds, where it is to go, or that somebody has it in hand.
+    pub(super) fn is_of_a_row(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => code.starts_with("22") || code.starts_with("23") || code.starts_with("54") || code == "55P03",
+            Self::Unreadable(_) | Self::Missing => true,
+            Self::Connection(_) | Self::Silent(_) => false,
+        }
+    }
+
     /// Whether a row, rather than the store, is at fault.
     pub(super) const fn is_unreadable(&self) -> bool {
         matches!(self, Self::Unreadable(_))

@@ -10,7 +10,7 @@ use super::{
     webhooks,
 };
 use crate::{
-    id::{EndpointId, JobId, NoticeId},
+    id::{EndpointId, JobId},
     store::claiming::Claiming,
     webhook,
 };
@@ -37,19 +37,7 @@ pub(super) async fn expand(tx: &Tx, claiming: &mut Claiming<'_>, job: &Job) -> R
     };
     let others: bool = tx.row("SELECT EXISTS (SELECT 1 FROM notice WHERE booking = $1)", params![job.booking]).await?.column(0)?;
     job.settle(tx).await?;
-    let row = |channel: String| Row {
-        stored: false,
-        booking: job.booking,
-        event_seq,
-        channel,
-        id: NoticeId::generate(),
-        job: job.id,
-        tries: 0,
-        losses: 0,
-        token: None,
-        lease_until: None,
-        due_at: Some(tx.now),
-    };
+    let row = |channel: String| Row::fresh(job.booking, event_seq, channel, job.id, tx.now);
     let mut rows = Vec::with_capacity(claimant.rooms.len());
     for (channel, _) in &claimant.rooms {
         if channel != webhook::CHANNEL {

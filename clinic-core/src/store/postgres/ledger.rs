@@ -37,6 +37,12 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// One that is yet to be stored, due at once.
+    pub(super) fn fresh(booking: BookingId, event_seq: u32, channel: String, job: JobId, now: Millis) -> Self {
+        let (id, due_at) = (NoticeId::generate(), Some(now));
+        Self { stored: false, booking, event_seq, channel, id, job, tries: 0, losses: 0, token: None, lease_until: None, due_at }
+    }
+
     pub(super) fn read(row: &tokio_postgres::Row) -> Result<Self> {
         Ok(Self {
             stored: true,

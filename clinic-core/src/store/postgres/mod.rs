@@ -1,12 +1,16 @@
 //! The store in PostgreSQL, for clinics of many hosts.
 //!
-//! Each command is a transaction of its own; those of different bookings run side by side, and the server lets them share a sync of its
-//! disk. Whoever writes of a booking locks its row first, several in the order of their ids.
+//! Calls of the hot kinds (accept, conclude, settle) share transactions: many rows by one statement, one sync for all. What is not plain
+//! in such a batch, and every other call, runs statement by statement. Whoever writes of a booking locks its row first, several in the
+//! order of their ids.
 
 mod accept;
+mod accepts;
+mod batcher;
 mod cancel;
 mod claim;
 mod conclude;
+mod core;
 mod desk;
 mod doubt;
 mod ending;
@@ -19,6 +23,7 @@ mod migrate;
 mod notices;
 mod open;
 mod options;
+mod plain;
 mod progress;
 mod read;
 mod remind;
@@ -26,23 +31,29 @@ mod rows;
 mod tx;
 mod url;
 mod webhooks;
+mod work;
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
 use tokio::{
     sync::Semaphore,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use self::{
-    doubt::{Doubts, Outcome},
-    error::{Error, classify, classify_read},
+    accepts::Accepts,
+    batcher::{Batcher, Counted, Measures},
+    conclude::Conclusions,
+    core::{Core, transact},
+    doubt::Doubts,
+    error::{classify, classify_read},
+    notices::Settlements,
     tx::{Mode, Tx},
+    work::Works,
 };
 pub use self::{
     open::PostgresOpenError,
@@ -51,7 +62,6 @@ pub use self::{
 };
 use crate::{
     booking::Booking,
-    crash::crash_point,
     dead_letter::{DeadLetter, DeadLetterId, LetterFilter},
     id::{BookingId, EndpointId, JobId},
     notification::Notice,
@@ -67,51 +77,31 @@ use crate::{
     webhook::{Endpoint, Secret},
 };
 
-/// How often a transaction that conflicts with others is run.
-const TRIES: u32 = 8;
+/// Rows of a batch that accepts. Each takes a lock of its patient until the commit, of which a server as it comes has room for 6,400.
+const ACCEPTED: usize = 256;
+/// Rows of a batch of work. What is not plain in it goes statement by statement, and all the others wait for that.
+const WORKED: usize = 256;
+/// Calls of work that may wait; callers beyond that wait their turn.
+const WORK: usize = 4_096;
+/// Batches of a kind that are under way at once.
+const UNDER_WAY: usize = 2;
 /// How long closing waits for what is under way.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// The store in PostgreSQL.
 pub struct PostgresStore {
-    pool: Pool,
-    options: PostgresOptions,
-    /// Requests that wait or run; more are shed.
-    requests: Semaphore,
-    /// Requests that run: work always finds connections of its own.
-    accepting: Semaphore,
-    /// Writes that wait or run.
-    writes: AtomicU64,
-    doubts: Doubts,
+    core: Arc<Core>,
+    accepts: Batcher<Accepts>,
+    concludes: Batcher<Works<Conclusions>>,
+    settles: Batcher<Works<Settlements>>,
 }
 
-/// How an attempt at a transaction ended.
-enum Ended<T> {
-    Done(T),
-    /// It met another one and was undone; the same again may succeed.
-    Conflict(Error),
-    Failed(StoreError),
-}
-
-/// Runs `$work`, which uses `$tx`, in a transaction, again where it meets another one.
+/// Runs `$work`, which uses `$tx`, in a transaction of its own.
 macro_rules! write {
     ($store:expr, |$tx:ident| $work:expr) => {{
         let store = $store;
-        let _counted = Counted::new(&store.writes);
-        let mut tries = 1;
-        loop {
-            let begun = Tx::begin(&store.pool, &store.options, Mode::Write).await.map_err(classify)?;
-            let worked = {
-                let $tx = &begun;
-                $work.await
-            };
-            match store.end(begun, worked).await {
-                Ended::Done(done) => break Ok(done),
-                Ended::Conflict(_) if tries < TRIES => tries += 1,
-                Ended::Conflict(error) => break Err(classify(error)),
-                Ended::Failed(error) => break Err(error),
-            }
-        }
+        let _counted = Counted::new(&store.core.writes);
+        transact!(&*store.core, Mode::Write, |$tx| $work).map_err(StoreError::from)
     }};
 }
 
@@ -119,7 +109,7 @@ macro_rules! write {
 macro_rules! read {
     ($store:expr, |$tx:ident| $work:expr) => {{
         let store = $store;
-        let begun = Tx::begin(&store.pool, &store.options, Mode::Read).await.map_err(classify_read)?;
+        let begun = Tx::begin(&store.core.pool, &store.core.options, Mode::Read).await.map_err(classify_read)?;
         let read = {
             let $tx = &begun;
             $work.await
@@ -141,74 +131,30 @@ impl PostgresStore {
         let url = PostgresUrl::parse(url)?;
         let pool = open::pool(&url, options.connections)?;
         open::prepare(&pool, &url).await?;
-        let accepting = Semaphore::new((options.connections / 2).max(1));
+        let accepting = (options.connections / 2).max(1);
+        let writes = Arc::default();
+        let work = Measures { waiting: WORK, sheds: false, rows: WORKED, under_way: UNDER_WAY, patience: options.patience };
+        let requests =
+            Measures { waiting: options.waiting_accepts, sheds: true, rows: ACCEPTED, under_way: UNDER_WAY.min(accepting), ..work };
+        let core = Core { pool, options, accepting: Semaphore::new(accepting), writes: Arc::clone(&writes), doubts: Doubts::default() };
+        let core = Arc::new(core);
         Ok(Self {
-            pool,
-            requests: Semaphore::new(options.waiting_accepts),
-            accepting,
-            options,
-            writes: AtomicU64::new(0),
-            doubts: Doubts::default(),
+            accepts: Batcher::start(Accepts(Arc::clone(&core)), requests, &writes),
+            concludes: Batcher::start(Works::new(&core), work, &writes),
+            settles: Batcher::start(Works::new(&core), work, &writes),
+            core,
         })
-    }
-
-    /// Ends a transaction as its work did. A commit that is not answered is looked up.
-    async fn end<T>(&self, tx: Tx, worked: error::Result<T>) -> Ended<T> {
-        let done = match worked {
-            Ok(done) => done,
-            Err(error) => {
-                tx.rollback(&error).await;
-                return if error.is_conflict() { Ended::Conflict(error) } else { Ended::Failed(classify(error)) };
-            }
-        };
-        crash_point!("in_transaction");
-        let xid = tx.xid.clone();
-        let committed = tx.commit().await;
-        crash_point!("committed");
-        match committed {
-            Ok(()) => Ended::Done(done),
-            Err(error) if error.is_conflict() => Ended::Conflict(error),
-            Err(error) => {
-                tracing::warn!(%error, "a commit was not answered; its outcome is looked up");
-                match self.doubts.settle(&self.pool, &xid).await {
-                    Some(Outcome::Committed) => Ended::Done(done),
-                    Some(Outcome::Aborted) => Ended::Failed(StoreError::Unavailable(error.into())),
-                    None => Ended::Failed(StoreError::Unknown(error.into())),
-                }
-            }
-        }
-    }
-}
-
-/// Counts a write for as long as it is under way.
-struct Counted<'a>(&'a AtomicU64);
-
-impl<'a> Counted<'a> {
-    fn new(writes: &'a AtomicU64) -> Self {
-        writes.fetch_add(1, Ordering::Relaxed);
-        Self(writes)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[async_trait]
 impl Store for PostgresStore {
     async fn accept(&self, new: &NewBooking) -> Result<Acceptance, StoreError> {
-        let _waiting = self.requests.try_acquire().map_err(|_| StoreError::Busy)?;
-        let _room = match timeout(self.options.patience, self.accepting.acquire()).await {
-            Ok(Ok(room)) => room,
-            Ok(Err(_)) | Err(_) => return Err(StoreError::Busy),
-        };
-        write!(self, |tx| accept::accept(tx, new))
+        self.accepts.submit(new.clone()).await
     }
 
     async fn recall(&self, id: BookingId) -> Result<Option<Booking>, StoreError> {
-        self.doubts.settle_all(&self.pool).await.map_err(classify)?;
+        self.core.doubts.settle_all(&self.core.pool).await.map_err(classify)?;
         write!(self, |tx| async {
             tx::touch(tx).await?;
             rows::booking(tx, id).await
@@ -228,7 +174,7 @@ impl Store for PostgresStore {
     }
 
     async fn conclude(&self, conclusions: &[Conclusion]) -> Result<Vec<Concluded>, StoreError> {
-        write!(self, |tx| conclude::conclude_all(tx, conclusions))
+        self.concludes.submit(conclusions.to_vec()).await
     }
 
     async fn release_if_ended(&self, id: BookingId) -> Result<Vec<Publication>, StoreError> {
@@ -260,7 +206,7 @@ impl Store for PostgresStore {
     }
 
     async fn settle_notices(&self, results: &[NoticeResult]) -> Result<Vec<NoticeSettled>, StoreError> {
-        write!(self, |tx| notices::settle_all(tx, results))
+        self.settles.submit(results.to_vec()).await
     }
 
     async fn bookings(&self, ids: &[BookingId]) -> Result<Vec<Record>, StoreError> {
@@ -325,16 +271,18 @@ impl Store for PostgresStore {
 
     async fn stats(&self) -> Result<StoreStats, StoreError> {
         let stats = read!(self, |tx| read::stats(tx))?;
-        Ok(StoreStats { writer_queue: self.writes.load(Ordering::Relaxed), ..stats })
+        Ok(StoreStats { writer_queue: self.core.writes.load(Ordering::Relaxed), ..stats })
     }
 
     async fn close(&self) {
-        self.requests.close();
-        self.pool.close();
+        self.accepts.close();
+        self.concludes.close();
+        self.settles.close();
         let until = Instant::now() + CLOSING;
-        while self.writes.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+        while self.core.writes.load(Ordering::Relaxed) > 0 && Instant::now() < until {
             sleep(Duration::from_millis(2)).await;
         }
+        self.core.pool.close();
     }
 }
 

@@ -10,10 +10,11 @@ use super::{
     expand::{Rows, expand, expand_overdue},
     job::Job,
     ledger::{Row, row_columns},
-    remind,
+    plain, remind,
     rows::{self, Columns, Count, Millis},
     tx::{Tx, params},
     webhooks,
+    work::Work,
 };
 use crate::{
     decision::Reason,
@@ -34,7 +35,12 @@ pub(super) async fn claim(tx: &Tx, claimant: &NoticeClaimant, requests: &[ClaimR
     let mut claiming = Claiming::new(claimant);
     let mut made = 0;
     let mut claimed = Vec::with_capacity(requests.len());
-    for request in requests {
+    for (plain, request) in plain::expansions(tx, &mut claiming, requests).await?.into_iter().zip(requests) {
+        if let Some(notices) = plain {
+            made += claimant.rooms.len();
+            claimed.push(notices);
+            continue;
+        }
         let notices = match Job::find(tx, request.job).await?.filter(|job| job.kind == JobKind::Tell) {
             // The next sweep's.
             Some(job) if made >= MOST_ROWS => hasten(tx, &[job.id]).await.map(|()| Vec::new())?,
@@ -107,13 +113,28 @@ async fn overdue(tx: &Tx, channel: &str, at_most: usize) -> Result<(usize, Vec<R
     Ok((found.len(), rows.iter().map(Row::read).collect::<Result<_>>()?))
 }
 
-pub(super) async fn settle_all(tx: &Tx, results: &[NoticeResult]) -> Result<Vec<NoticeSettled>> {
-    tx.lock(results.iter().map(|result| result.notice.booking)).await?;
-    let mut settled = Vec::with_capacity(results.len());
-    for result in results {
-        settled.push(settle(tx, result).await?);
+/// Settlements, many in one transaction.
+pub(super) struct Settlements;
+
+impl Work for Settlements {
+    type Item = NoticeResult;
+    type Outcome = NoticeSettled;
+
+    fn booking(result: &NoticeResult) -> BookingId {
+        result.notice.booking
     }
-    Ok(settled)
+
+    async fn all(tx: &Tx, results: &[&NoticeResult]) -> Result<Vec<NoticeSettled>> {
+        let plain = plain::receipts(tx, results).await?;
+        let mut settled = Vec::with_capacity(results.len());
+        for (plain, result) in plain.into_iter().zip(results) {
+            settled.push(match plain {
+                Some(done) => done,
+                None => settle(tx, result).await?,
+            });
+        }
+        Ok(settled)
+    }
 }
 
 async fn settle(tx: &Tx, result: &NoticeResult) -> Result<NoticeSettled> {

@@ -23,12 +23,60 @@ macro_rules! params {
 }
 pub(super) use params;
 
-/// What a transaction is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+/// What a transaction is for, and what it takes hold of as it begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mode<'a> {
+    /// One call.
     Write,
+    /// Bookings for these patients, each of whose requests are counted one after the other. It waits for nobody for long: many wait with it.
+    Accept(&'a [&'a str]),
+    /// Changes of bookings; of these it holds those that nobody else has in hand.
+    Hold(&'a [BookingId]),
     /// Of one moment, so that a booking and its notices fit together.
     Read,
+}
+
+/// Stands for "patient" among the locks of a database.
+macro_rules! patients {
+    () => {
+        "25453"
+    };
+}
+pub(super) use patients;
+
+/// The moment by the server's clock.
+macro_rules! moment {
+    () => {
+        "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, "
+    };
+}
+
+impl Mode<'_> {
+    /// How it begins, and the statement that gives its moment, its name and what it holds.
+    const fn statements(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Write => ("BEGIN", concat!(moment!(), "pg_current_xact_id()::text, NULL::uuid[]")),
+            Self::Accept(_) => (
+                // Its rows are joined with each other, for which no table has an index.
+                "BEGIN; SET LOCAL lock_timeout = 200; SET LOCAL enable_hashjoin = on",
+                concat!(
+                    moment!(),
+                    "pg_current_xact_id()::text, NULL::uuid[] FROM (SELECT count(pg_advisory_xact_lock(",
+                    patients!(),
+                    ", patient)) FROM (SELECT DISTINCT hashtext(patient) AS patient FROM unnest($1::text[]) AS patient ORDER BY 1) AS sorted) AS locked"
+                ),
+            ),
+            Self::Hold(_) => (
+                "BEGIN",
+                concat!(
+                    moment!(),
+                    "pg_current_xact_id()::text, \
+                     ARRAY(SELECT id FROM booking WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)"
+                ),
+            ),
+            Self::Read => ("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", concat!(moment!(), "''::text, NULL::uuid[]")),
+        }
+    }
 }
 
 /// What a command works with: the open transaction and the moment it runs at.
@@ -38,13 +86,15 @@ pub(super) struct Tx {
     pub(super) now: Millis,
     /// What PostgreSQL calls it, by which its outcome is looked up when its commit is not answered. None for a read.
     pub(super) xid: String,
+    /// The bookings that it holds, where it asked for some.
+    pub(super) held: Vec<BookingId>,
     pub(super) grace: Duration,
     pub(super) reminders: Reminders,
 }
 
 impl Tx {
     /// Begins one. A connection that turns out to be broken, as all are after a restart of the server, is replaced.
-    pub(super) async fn begin(pool: &Pool, options: &PostgresOptions, mode: Mode) -> Result<Self> {
+    pub(super) async fn begin(pool: &Pool, options: &PostgresOptions, mode: Mode<'_>) -> Result<Self> {
         let mut replaced = 0;
         loop {
             let connection = pool.get().await.map_err(|error| Error::Connection(connecting(&error)))?;
@@ -55,27 +105,28 @@ impl Tx {
         }
     }
 
-    async fn begin_on(connection: Object, options: &PostgresOptions, mode: Mode) -> Result<Self> {
-        let (begin, sql) = match mode {
-            Mode::Write => ("BEGIN", "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, pg_current_xact_id()::text"),
-            Mode::Read => (
-                "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-                "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, ''::text",
-            ),
-        };
+    async fn begin_on(connection: Object, options: &PostgresOptions, mode: Mode<'_>) -> Result<Self> {
+        let (begin, sql) = mode.statements();
         let mut tx = Self {
             connection: Some(connection),
             now: Millis(0),
             xid: String::new(),
+            held: Vec::new(),
             grace: options.grace,
             reminders: options.reminders.clone(),
         };
         let connection = tx.connection();
         let statement = answered(connection.prepare_cached(sql)).await?;
+        let values: &[&(dyn ToSql + Sync)] = match &mode {
+            Mode::Write | Mode::Read => &[],
+            Mode::Accept(patients) => &[patients],
+            Mode::Hold(bookings) => &[bookings],
+        };
         // Both go out together, in this order.
-        let both = future::try_join(connection.batch_execute(begin), connection.query_one(&statement, &[]));
+        let both = future::try_join(connection.batch_execute(begin), connection.query_one(&statement, values));
         let ((), row) = answered(both).await?;
         tx.xid = row.column(1)?;
+        tx.held = row.column::<Option<_>>(2)?.unwrap_or_default();
         tx.now = match &options.clock {
             Some(clock) => clock.now().into(),
             None => row.column(0)?,
@@ -116,6 +167,35 @@ impl Tx {
         self.execute("SELECT 1 FROM booking WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE", params![ids]).await.map(drop)
     }
 
+    /// Its last statement and its commit, in one message; what the statement gave.
+    pub(super) async fn commit_with(mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Last {
+        let connection = self.connection();
+        let statement = match answered(connection.prepare_cached(sql)).await {
+            Ok(statement) => statement,
+            Err(error) => {
+                self.rollback(&error).await;
+                return Last::Undone(error);
+            }
+        };
+        // Both go out together, in this order. After a statement that failed, COMMIT is a rollback.
+        let both = future::join(connection.query(&statement, params), connection.batch_execute("COMMIT"));
+        let answers = timeout(ANSWER * 2, both).await;
+        let (rows, committed) = match answers {
+            Ok((rows, committed)) => (rows.map_err(Error::from), committed.map_err(Error::from)),
+            Err(_) => return Last::InDoubt(Error::Silent(ANSWER * 2)),
+        };
+        if committed.is_ok() {
+            // Back to the pool.
+            drop(self.connection.take());
+        }
+        match (rows, committed) {
+            (Ok(rows), Ok(())) => Last::Done(rows),
+            (Err(error), _) if error.leaves_connection() => Last::Undone(error),
+            (Ok(_), Err(error)) if error.is_conflict() => Last::Undone(error),
+            (Err(error), _) | (Ok(_), Err(error)) => Last::InDoubt(error),
+        }
+    }
+
     /// Commits. After an error that the server did not answer with, nobody knows the outcome yet.
     pub(super) async fn commit(mut self) -> Result<()> {
         self.end("COMMIT").await
@@ -145,6 +225,15 @@ impl Drop for Tx {
             drop(Object::take(connection));
         }
     }
+}
+
+/// How a transaction's last statement and its commit ended.
+pub(super) enum Last {
+    Done(Vec<Row>),
+    /// Surely not done.
+    Undone(Error),
+    /// Nobody knows yet.
+    InDoubt(Error),
 }
 
 /// An answer of the server, within its time.

@@ -18,7 +18,11 @@ pub(super) const CONNECT: Duration = Duration::from_millis(1_500);
 /// Unacknowledged for so long, a connection is given up.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
 /// What every session has: nothing waits for ever, and whoever vanishes in a transaction lets go of what it holds.
-const SESSION: &str = "-c statement_timeout=1500 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=5000 -c jit=off";
+///
+/// Every statement has an index to go by. Plans that read whole tables are left out because plans are kept: one that was made while a
+/// table was small would still be followed when it has grown.
+const SESSION: &str = "-c statement_timeout=1500 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=5000 -c jit=off \
+                       -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// Why an address of PostgreSQL cannot be used. Never shows it: it may hold a password.
 #[derive(Debug, Error)]

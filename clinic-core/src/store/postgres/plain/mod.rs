@@ -1,0 +1,12 @@
+//! What is plain in a batch, by one statement for all of it: a free job claimed, a booking decided or tried again later, its
+//! news told for the first time, a notice sent. Each gives `None` for what is not; that goes statement by statement, in the same transaction.
+//!
+//! Their bookings are locked before, so what a statement reads of them stays true until the commit.
+
+mod claims;
+mod decisions;
+mod expansions;
+mod receipts;
+mod retries;
+
+pub(super) use self::{claims::claims, decisions::decisions, expansions::expansions, receipts::receipts, retries::retries};

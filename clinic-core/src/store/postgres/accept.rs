@@ -69,8 +69,10 @@ async fn too_many_pending(tx: &Tx, new: &NewBooking) -> Result<bool> {
     // One patient's requests are counted one after the other.
     tx.execute(concat!("SELECT pg_advisory_xact_lock(", patients!(), ", hashtext($1))"), params![patient]).await?;
     // Who is undecided has the visit still ahead, up to a sweep; so old bookings are not looked at, however many there are.
+    // No other index fits these conditions (see `plain`).
     let sql = "SELECT count(*)::integer FROM \
-               (SELECT 1 FROM booking WHERE patient_id = $1 AND start_at > $2 AND status = 'pending' LIMIT $3) AS pending";
+               (SELECT 1 FROM booking WHERE patient_id = $1 AND (patient_id, start_at) > ($1, $2) AND status || '' = 'pending' \
+               LIMIT $3) AS pending";
     let pending = tx.row(sql, params![patient, tx.now, i64::from(new.pending_per_patient)]).await?;
     Ok(pending.count(0)? >= new.pending_per_patient)
 }

@@ -199,7 +199,8 @@ async fn insert<'a>(tx: Tx, first: &[Asked<'a>]) -> Last {
                SELECT id, 'pending', patient_id, patient_name, doctor_id, start_at, end_at, timezone, language, email, phone, $1, \
                decide_by, key_hash, request_hash, job FROM input \
                WHERE patient_id IS NULL OR before + (SELECT count(*) FROM (SELECT 1 FROM booking AS other \
-               WHERE other.patient_id = input.patient_id AND other.start_at > $1 AND other.status = 'pending' LIMIT input.most) AS pending) \
+               WHERE other.patient_id = input.patient_id AND (other.patient_id, other.start_at) > (input.patient_id, $1) \
+               AND other.status || '' = 'pending' LIMIT input.most) AS pending) \
                < most ORDER BY place ON CONFLICT DO NOTHING RETURNING id) \
                INSERT INTO job (id, kind, booking, due_at, next_look) SELECT job, 'decide', id, $1, next_look FROM placed JOIN input USING (id) \
                RETURNING booking";
@@ -257,7 +258,8 @@ async fn reasons(core: &Core, kept_out: &[Asked<'_>]) -> Vec<Option<Acceptance>>
         booking_columns!(),
         ", place, request_hash = request, \
          patient IS NOT NULL AND (SELECT count(*) FROM (SELECT 1 FROM booking AS other WHERE other.patient_id = patient \
-         AND other.start_at > coalesce($8, floor(extract(epoch FROM now()) * 1000)::bigint) AND other.status = 'pending' LIMIT most) AS pending) >= most, \
+         AND (other.patient_id, other.start_at) > (patient, coalesce($8, floor(extract(epoch FROM now()) * 1000)::bigint)) \
+         AND other.status || '' = 'pending' LIMIT most) AS pending) >= most, \
          EXISTS (SELECT 1 FROM booking AS other WHERE other.doctor_id = doctor \
          AND int8range(other.start_at, other.end_at) && int8range(starts, ends) AND other.status IN ('pending', 'confirmed')) \
          FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) WITH ORDINALITY \

@@ -38,7 +38,9 @@ pub(super) trait Together: Send + Sync + 'static {
 }
 
 /// Who is to be answered, by the places of their calls in a batch.
-pub(super) struct Callers<A>(Vec<Option<(oneshot::Sender<Result<A, StoreError>>, Counted)>>);
+pub(super) struct Callers<A>(Vec<Option<Caller<A>>>);
+
+type Caller<A> = (oneshot::Sender<Result<A, StoreError>>, Counted);
 
 impl<A> Callers<A> {
     /// Answers one; the first answer is the one that counts.

@@ -20,7 +20,7 @@ pub(in super::super) async fn claims(tx: &Tx, claimant: &Claimant, requests: &[C
          by_message = true \
          FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS input (of_job, of_booking, fence) JOIN booking ON booking.id = of_booking \
          WHERE job.id = of_job AND job.booking = of_booking AND token IS NULL AND due_at <= $1 \
-         AND (kind = 'release' OR kind = 'decide' AND decide_by > $1) \
+         AND (kind || '' = 'release' OR kind || '' = 'decide' AND decide_by > $1) \
          RETURNING job.id AS job_id, of_booking, kind, attempt, token) SELECT ",
         booking_columns!(),
         ", job_id, kind, attempt, token FROM taken JOIN booking ON id = of_booking"

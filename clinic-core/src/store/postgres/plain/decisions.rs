@@ -69,7 +69,7 @@ pub(in super::super) async fn decisions(tx: &Tx, conclusions: &[&Conclusion]) ->
                FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::uuid[]) \
                AS input (of_job, of_booking, fence, decided, why, outcome, holder, remind, tell) \
                JOIN job ON job.id = of_job AND job.booking = of_booking JOIN booking ON booking.id = of_booking \
-               WHERE job.token = fence AND job.kind = 'decide' AND booking.status = 'pending' \
+               WHERE job.token = fence AND job.kind || '' = 'decide' AND booking.status || '' = 'pending' \
                AND (decided = 'confirmed' OR NOT job.reserves)), \
                changed AS (UPDATE booking SET status = decided, reason = why, attempts = made, decided_at = coalesce(decided_at, $1), \
                reserves = reserves OR reserved, remind_at = remind FROM plain WHERE booking.id = of_booking), \

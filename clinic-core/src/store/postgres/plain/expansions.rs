@@ -44,7 +44,7 @@ pub(in super::super) async fn expansions(
          timeline.code AS event_code, timeline.at AS event_at \
          FROM unnest($1::uuid[], $2::uuid[]) AS input (of_job, of_booking) JOIN job ON job.id = of_job AND job.booking = of_booking \
          JOIN timeline ON timeline.booking = of_booking AND timeline.seq = event_seq \
-         WHERE job.kind = 'tell' AND timeline.kind <> 'reminder' AND NOT EXISTS (SELECT 1 FROM notice WHERE notice.booking = of_booking)), \
+         WHERE job.kind || '' = 'tell' AND timeline.kind <> 'reminder' AND NOT EXISTS (SELECT 1 FROM notice WHERE notice.booking = of_booking)), \
          settled AS (DELETE FROM job USING plain WHERE job.id = job_id) SELECT ",
         booking_columns!(),
         ", job_id, event, event_kind, event_code, event_at FROM plain JOIN booking ON id = of_booking"
@@ -70,7 +70,7 @@ pub(in super::super) async fn expansions(
             };
             claiming.take(channel);
             let (token, appointment) = (Token::generate(), booking.appointment.clone());
-            notices.push(Notice::new(row.id, job, token, row.booking, appointment, event.clone(), row.channel.clone(), 0, until.time()));
+            notices.push(Notice::new(row.id, job, token, row.booking, appointment, event, row.channel.clone(), 0, until.time()));
             fresh.push((row, Some(token), until));
         }
         claimed[place] = Some(notices);

@@ -37,7 +37,7 @@ pub(in super::super) async fn retries(tx: &Tx, conclusions: &[&Conclusion]) -> R
                (SELECT max(seq) FROM notice WHERE notice.booking = of_booking)) AS last \
                FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[]) \
                AS input (of_job, of_booking, fence, outcome, holder, due) \
-               JOIN job ON job.id = of_job AND job.booking = of_booking WHERE job.token = fence AND job.kind = 'decide'), \
+               JOIN job ON job.id = of_job AND job.booking = of_booking WHERE job.token = fence AND job.kind || '' = 'decide'), \
                attempts AS (INSERT INTO timeline (booking, seq, at, kind, attempt, worker, code, next_try) \
                SELECT of_booking, last + 1, $1, 'attempt', made, holder, outcome, due FROM plain), \
                counted AS (UPDATE booking SET attempts = made FROM plain WHERE booking.id = of_booking) \

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use super::{connect, interrupt::Interrupts, show};
+use super::{again::again, connect, interrupt::Interrupts, show};
 use crate::{
     log::{Header, Log},
     report::{Report, html},
@@ -97,24 +97,6 @@ impl Run {
     }
 }
 
-/// The command line that makes a run again: with its seed, and without an API key.
-fn again(arguments: impl Iterator<Item = String>, seed: u64) -> String {
-    let (mut line, mut arguments, mut is_seeded) = ("loadgen".to_owned(), arguments, false);
-    while let Some(argument) = arguments.next() {
-        if argument == "--token" {
-            arguments.next();
-            continue;
-        }
-        if argument.starts_with("--token=") {
-            continue;
-        }
-        is_seeded |= argument == "--seed" || argument.starts_with("--seed=");
-        let is_plain = !argument.is_empty() && argument.chars().all(|c| c.is_ascii_alphanumeric() || "-_=:/.,%@".contains(c));
-        line += &if is_plain { format!(" {argument}") } else { format!(" '{}'", argument.replace('\'', r"'\''")) };
-    }
-    if is_seeded { line } else { format!("{line} --seed {seed}") }
-}
-
 /// Ends the sending at the first Ctrl-C, the waiting at the second.
 async fn heed(mut interrupts: Interrupts, stop: CancellationToken, give_up: CancellationToken) -> Infallible {
     interrupts.next().await;
@@ -123,16 +105,4 @@ async fn heed(mut interrupts: Interrupts, stop: CancellationToken, give_up: Canc
     interrupts.next().await;
     give_up.cancel();
     pending().await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_can_be_made_again_by_what_is_shown_of_it_and_its_key_is_not_shown() {
-        let shown = |line: &[&str]| again(line.iter().map(|word| (*word).to_owned()), 7);
-        assert_eq!(shown(&["run", "--token", "secret", "--rate", "5", "--token=secret"]), "loadgen run --rate 5 --seed 7");
-        assert_eq!(shown(&["run", "--fail-if", "p99>50ms", "--seed", "9"]), "loadgen run --fail-if 'p99>50ms' --seed 9");
-    }
 }

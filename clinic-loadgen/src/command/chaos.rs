@@ -42,8 +42,10 @@ use crate::{
 const READS: u32 = 10;
 /// How long a clinic that is started here may take to answer.
 const ANSWERS: Duration = Duration::from_secs(30);
-/// The cadence of a fault that has none.
+/// The cadence of a fault that has none, unless a quarter of the run is less.
 const EVERY: Duration = Duration::from_secs(10);
+/// No cadence is shorter.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// What `loadgen chaos` takes.
 #[derive(Args, Clone, Debug)]
@@ -54,7 +56,8 @@ pub struct Chaos {
     /// pause:rabbitmq:3s. Several may be given.
     #[arg(long = "fault", value_name = "KIND:TARGET[:TIME]", required_unless_present = "schedule")]
     faults: Vec<Fault>,
-    /// How often, on average: the first is that of the first fault, and so on; further faults have the last one. 10s unless set.
+    /// How often, on average: the first is that of the first fault, and so on; further faults have the last one. 10s unless set,
+    /// or a quarter of the run where that is less.
     #[arg(long = "every", value_name = "TIME", value_parser = parse_duration)]
     cadences: Vec<Duration>,
     /// Does what another run did: a schedule, or what `loadgen chaos --json` printed.
@@ -202,20 +205,23 @@ impl Chaos {
     fn plan(&self, scenario: &Scenario) -> Result<Schedule, ChaosError> {
         let schedule = match &self.schedule {
             Some(file) => Schedule::read(file)?,
-            None => Schedule::draw(&self.paced()?, scenario.load.planned(), scenario.seed),
+            None => {
+                let run = scenario.load.planned();
+                Schedule::draw(&self.paced(run)?, run, scenario.seed)
+            }
         };
         if schedule.faults.is_empty() { Err(ChaosError::Short) } else { Ok(schedule) }
     }
 
     /// Each fault with its cadence.
-    fn paced(&self) -> Result<Vec<(Fault, Duration)>, ChaosError> {
+    fn paced(&self, run: Duration) -> Result<Vec<(Fault, Duration)>, ChaosError> {
         if self.cadences.len() > self.faults.len() {
             return Err(ChaosError::Cadences);
         }
-        if self.cadences.iter().any(|every| *every < Duration::from_millis(100)) {
+        if self.cadences.iter().any(|every| *every < LEAST) {
             return Err(ChaosError::Cadence);
         }
-        let last = self.cadences.last().copied().unwrap_or(EVERY);
+        let last = self.cadences.last().copied().unwrap_or_else(|| EVERY.min(run / 4).max(LEAST));
         let cadences = self.cadences.iter().copied().chain(std::iter::repeat(last));
         Ok(self.faults.iter().cloned().zip(cadences).collect())
     }
@@ -332,4 +338,42 @@ async fn break_meanwhile(
         join!(running, sending, conduct(schedule, targets, Instant::now(), &over, &marks), ended.run_until_cancelled(interrupting));
     let marks = marks.borrow().clone();
     (ran, marks)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::chaos::Kind;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        chaos: Chaos,
+    }
+
+    fn planned(arguments: &[&str]) -> Result<Schedule, ChaosError> {
+        let Line { chaos } = Line::parse_from(["chaos", "--process", "clinic=4711"].iter().chain(arguments));
+        chaos.plan(&chaos.run.what_to_do()?)
+    }
+
+    #[test]
+    fn a_run_of_the_default_length_has_time_for_each_fault_whatever_the_seed() {
+        for seed in 0..100 {
+            let seed = seed.to_string();
+            let faults = planned(&["--seed", &seed, "--fault", "kill:clinic", "--fault", "pause:clinic"]).unwrap().faults;
+            let count = |kind| faults.iter().filter(|planned| planned.fault == kind).count();
+            assert!(count(Kind::Kill) >= 2 && count(Kind::Pause) >= 2, "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_run_has_a_fault_each_ten_seconds_and_a_cadence_that_is_set_is_kept() {
+        let count =
+            |arguments: &[&str]| planned(&[&["--fault", "kill:clinic", "--duration", "10m"], arguments].concat()).unwrap().faults.len();
+        assert!((50..=70).contains(&count(&[])), "{}", count(&[]));
+        assert!((9..=15).contains(&count(&["--every", "50s"])));
+        assert!(matches!(planned(&["--fault", "kill:clinic", "--duration", "1s", "--every", "10s"]), Err(ChaosError::Short)));
+    }
 }

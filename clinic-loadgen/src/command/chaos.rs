@@ -18,7 +18,6 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{connect, interrupt::Interrupts, show};
 use crate::{
@@ -36,6 +35,7 @@ use crate::{
     scenario::{Scenario, ScenarioError},
     series::Phase,
     verify::{Claims, verify},
+    view::Watched,
 };
 
 /// How often a booking is asked for at most while the verdict is made.
@@ -112,14 +112,11 @@ pub enum ChaosError {
     /// The bookings could not be read back.
     #[error("the bookings could not be read back")]
     Judge(#[source] Error),
-    /// The page could not be written.
-    #[error("the HTML report could not be written")]
-    Html(#[source] io::Error),
     /// Signals cannot be listened for.
     #[error("Ctrl-C cannot be listened for")]
     Signals(#[source] io::Error),
-    /// It was interrupted before anything was sent, or while waiting for the last decisions.
-    #[error("interrupted before it could be judged; everything is whole again")]
+    /// It was interrupted before anything was sent.
+    #[error("interrupted before anything was sent")]
     Interrupted,
 }
 
@@ -141,12 +138,13 @@ pub struct Chaotic {
 impl Chaotic {
     /// What keeps a run without a breach from being a good one.
     fn doubts(&self) -> Vec<&'static str> {
-        let is_pending = self.report.verdict.as_ref().is_none_or(|verdict| verdict.pending > 0);
+        let is_pending = self.report.verdict.as_ref().is_some_and(|verdict| verdict.pending > 0);
         let is_idle = self.report.faults.iter().all(|mark| mark.outcome != Outcome::Done.to_string());
         let doubts = [
-            (is_idle, "no fault was done: the run was over before"),
+            (is_idle && self.failed == 0, "no fault was done: the run was over before"),
             (self.failed > 0, "not every fault could be done"),
             (!self.not_whole.is_empty(), "not everything is whole again"),
+            (self.report.verdict.is_none(), "it was interrupted before it could be judged"),
             (is_pending, "not all is decided yet, and in time: a longer --within waits for it"),
         ];
         doubts.into_iter().filter_map(|(applies, doubt)| applies.then_some(doubt)).collect()
@@ -176,12 +174,13 @@ impl fmt::Display for Chaotic {
 impl Chaos {
     pub(super) fn print(&self, chaotic: &Chaotic) -> ExitCode {
         show(chaotic, self.run.json);
+        let written = self.run.write_page(&chaotic.report);
         if chaotic.is_bad() {
             return ExitCode::FAILURE;
         }
         let doubts = chaotic.doubts();
         doubts.iter().for_each(|doubt| eprintln!("loadgen: {doubt}"));
-        if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) }
+        if doubts.is_empty() { written } else { ExitCode::from(2) }
     }
 
     /// Makes the run, breaks the clinic meanwhile, and judges. The first Ctrl-C ends the sending and the faults, a later one the waiting;
@@ -197,9 +196,7 @@ impl Chaos {
         let targets = self.targets().await?;
         let chaotic = self.break_and_judge(&scenario, schedule, &targets, &mut interrupts).await;
         targets.leave().await;
-        let chaotic = chaotic?;
-        self.run.write_page(&chaotic.report).map_err(ChaosError::Html)?;
-        Ok(chaotic)
+        chaotic
     }
 
     fn plan(&self, scenario: &Scenario) -> Result<Schedule, ChaosError> {
@@ -257,14 +254,19 @@ impl Chaos {
             answers = self.answers(&client) => answers?,
             () = interrupts.next() => return Err(ChaosError::Interrupted),
         }
-        eprintln!("{schedule}");
+        if !self.run.quiet {
+            eprintln!("{schedule}");
+        }
         let kept = NamedTempFile::new().map_err(RunError::Log)?;
         let path = self.run.log.clone().unwrap_or_else(|| kept.path().to_owned());
         let mut controls = Controls::default();
         let give_up = controls.give_up.clone();
+        let (progress, marks) = (controls.progress.subscribe(), watch::Sender::new(Vec::new()));
         let header = Header::new(&self.run.url, scenario.seed);
         controls.log = Some(Log::create(&path, &header, controls.stop.clone()).map_err(RunError::Log)?);
-        let (ran, marks) = break_meanwhile(&client, scenario, controls, &schedule, targets, interrupts).await;
+        let view = self.run.view(Watched { progress, faults: Some((schedule.faults.clone(), marks.subscribe())) });
+        let (stop, breaking) = (controls.stop.clone(), break_meanwhile(&client, scenario, controls, &schedule, targets, &marks));
+        let ran = interrupts.heed(&stop, &give_up, &view, breaking).await;
         let not_whole = targets.whole().await.into_iter().map(|(name, error)| format!("{name}: {error}")).collect();
         let mut report = ran?;
         let (_, claims) = Claims::read(&path)?;
@@ -274,12 +276,13 @@ impl Chaos {
         });
         let client = client.map_err(RunError::from)?;
         let verdict = select! {
-            verdict = verify(&client, claims, self.attempts, within) => verdict.map_err(ChaosError::Judge)?,
-            () = interrupts.next() => return Err(ChaosError::Interrupted),
+            verdict = verify(&client, claims, self.attempts, within) => Some(verdict.map_err(ChaosError::Judge)?),
+            () = interrupts.next() => None,
         };
+        let marks = marks.borrow().clone();
         let failed = marks.iter().filter(|mark| matches!(mark.outcome, Outcome::Failed(_))).count();
         report.faults = marks.into_iter().map(FaultMark::from).collect();
-        report.verdict = Some(verdict);
+        report.verdict = verdict;
         Ok(Chaotic { report, schedule, failed, not_whole })
     }
 
@@ -309,15 +312,12 @@ async fn break_meanwhile(
     controls: Controls,
     schedule: &Schedule,
     targets: &Targets,
-    interrupts: &mut Interrupts,
-) -> (Result<Report, RunError>, Vec<Mark>) {
-    let (stop, give_up, mut progress) = (controls.stop.clone(), controls.give_up.clone(), controls.progress.subscribe());
-    let (over, marks) = (stop.child_token(), watch::Sender::new(Vec::new()));
-    let ended = CancellationToken::new();
+    marks: &watch::Sender<Vec<Mark>>,
+) -> Result<Report, RunError> {
+    let (over, mut progress) = (controls.stop.child_token(), controls.progress.subscribe());
     let running = async {
         let ran = run(client, scenario, controls).await;
         over.cancel();
-        ended.cancel();
         ran
     };
     let sending = async {
@@ -325,19 +325,8 @@ async fn break_meanwhile(
         let _ = progress.wait_for(|progress| matches!(progress.phase, Phase::Settling | Phase::Over)).await;
         over.cancel();
     };
-    let interrupting = async {
-        interrupts.next().await;
-        eprintln!(
-            "loadgen: no more is sent, nothing more is broken; waiting until all is whole, decided and told. Once more ends the latter"
-        );
-        stop.cancel();
-        interrupts.next().await;
-        give_up.cancel();
-    };
-    let (ran, (), (), _) =
-        join!(running, sending, conduct(schedule, targets, Instant::now(), &over, &marks), ended.run_until_cancelled(interrupting));
-    let marks = marks.borrow().clone();
-    (ran, marks)
+    let (ran, (), ()) = join!(running, sending, conduct(schedule, targets, Instant::now(), &over, marks));
+    ran
 }
 
 #[cfg(test)]

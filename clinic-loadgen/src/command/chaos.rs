@@ -91,6 +91,9 @@ pub enum ChaosError {
     /// The run is too short for any fault.
     #[error("no fault has time to happen: --duration is too short for --every")]
     Short,
+    /// Nobody knows how long the run takes, and so when faults are to happen.
+    #[error("a closed loop needs --duration, beside --requests: faults are drawn over its time")]
+    Endless,
     /// The schedule is of no use.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -202,6 +205,7 @@ impl Chaos {
     fn plan(&self, scenario: &Scenario) -> Result<Schedule, ChaosError> {
         let schedule = match &self.schedule {
             Some(file) => Schedule::read(file)?,
+            None if scenario.load.planned() == Duration::MAX => return Err(ChaosError::Endless),
             None => Schedule::draw(&self.paced()?, scenario.load.planned(), scenario.seed),
         };
         if schedule.faults.is_empty() { Err(ChaosError::Short) } else { Ok(schedule) }

@@ -70,9 +70,8 @@ impl Arrival {
     pub fn request(&self) -> BookRequest {
         let mut request = BookRequest::at(self.visit.start).patient(&*self.patient).doctor(&*self.visit.doctor);
         if self.with_contact {
-            let mut contact = ContactBody::default();
-            contact.email = Some(self.email());
-            (request.patient_name, request.contact) = (Some(format!("Paciente {}", self.patient)), Some(contact));
+            request.patient_name = Some(format!("Paciente {}", self.patient));
+            request.contact = Some(ContactBody { email: Some(self.email()), ..ContactBody::default() });
         }
         request
     }

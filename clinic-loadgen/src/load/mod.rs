@@ -90,7 +90,7 @@ impl Load {
         self
     }
 
-    /// How long is sent, the warm-up's time too; [`Duration::MAX`] where nobody knows: in a closed loop that a number of requests alone
+    /// How long is sent, the warm-up's time too, to the millisecond where a number of requests ends it; [`Duration::MAX`] where nobody knows: in a closed loop that a number of requests alone
     /// ends.
     #[must_use]
     pub fn planned(&self) -> Duration {
@@ -100,7 +100,8 @@ impl Load {
         let (mut planned, mut left) = (Duration::ZERO, self.requests.map_or(f64::INFINITY, |requests| requests as f64));
         for stage in self.stages() {
             if stage.arrivals() > left {
-                return planned.saturating_add(stage.reached(left));
+                let millis = planned.saturating_add(stage.reached(left)).as_millis();
+                return Duration::from_millis(millis.try_into().unwrap_or(u64::MAX));
             }
             left -= stage.arrivals();
             planned = planned.saturating_add(stage.length);

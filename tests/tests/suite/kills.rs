@@ -119,4 +119,5 @@ async fn finish(setup: &Setup, mut clinic: ClinicProcess, answers: Answers, book
     let report = setup.check(&Expected::finished().kills_only());
     figure(&format!("kills: {report}; {answers:?}"));
     report.assert_clean();
+    assert_eq!(report.accepted_seen, bookings, "the checker has not heard of all: {report}");
 }

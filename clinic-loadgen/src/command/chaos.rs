@@ -94,6 +94,9 @@ pub enum ChaosError {
     /// The run is too short for any fault.
     #[error("no fault has time to happen: --duration is too short for --every")]
     Short,
+    /// Nobody knows how long the run takes, and so when faults are to happen.
+    #[error("a closed loop needs --duration, beside --requests: faults are drawn over its time")]
+    Endless,
     /// The schedule is of no use.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -204,6 +207,9 @@ impl Chaos {
             Some(file) => Schedule::read(file)?,
             None => {
                 let run = scenario.load.planned();
+                if run == Duration::MAX {
+                    return Err(ChaosError::Endless);
+                }
                 Schedule::draw(&self.paced(run)?, run, scenario.seed)
             }
         };

@@ -61,6 +61,10 @@ impl Frame<'_> {
         let (label, text, share) = match phase {
             Phase::WarmUp | Phase::Sending => {
                 let label = if *phase == Phase::WarmUp { "warm-up" } else { "sending" };
+                if *planned == Duration::MAX {
+                    let text = format!("{:.1} s, until all are sent", elapsed.as_secs_f64());
+                    return Row::painted(Paint::Strong, label).and(Paint::Plain, text);
+                }
                 let text = format!("{:.1} of {} s", elapsed.as_secs_f64(), planned.as_secs_f64());
                 (label, text, elapsed.as_secs_f64() / planned.as_secs_f64())
             }
@@ -203,6 +207,12 @@ mod tests {
         assert!(!settling.iter().any(|line| line.starts_with("rate")), "{settling:?}");
         let over = lines(&Progress { phase: Phase::Over, ..sending() }, None, LOOK);
         assert_eq!(over[0], "judging    what was accepted is read back, 3.2 s");
+    }
+
+    #[test]
+    fn a_run_of_so_many_requests_shows_no_time_that_nobody_knows() {
+        let shown = lines(&Progress { planned: Duration::MAX, ..sending() }, None, LOOK);
+        assert_eq!(shown[0], "sending    12.3 s, until all are sent");
     }
 
     #[test]

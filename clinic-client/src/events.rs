@@ -111,7 +111,7 @@ struct Follow {
     broken: Option<ErrorKind>,
     open: Option<Connection>,
     come_again: Duration,
-    /// Connections in a row that brought no entry.
+    /// Connections in a row that neither brought an entry nor lasted.
     failed: u32,
     away_since: Option<Instant>,
 }
@@ -169,10 +169,8 @@ impl Follow {
             match follow.read().await {
                 Ok(Read::Opened) => {}
                 Ok(Read::Came) => {
-                    if !follow.came.is_empty() {
+                    if !follow.came.is_empty() || follow.is_steady() {
                         follow.failed = 0;
-                        follow.away_since = None;
-                    } else if follow.is_steady() {
                         follow.away_since = None;
                     }
                 }
@@ -188,6 +186,9 @@ impl Follow {
     }
 
     async fn pause_after_end(&mut self) {
+        if self.is_steady() {
+            self.failed = 0;
+        }
         self.open = None;
         self.away_since = None;
         // Decided, so that this was the end, most likely: the next answer says so at once.
@@ -196,7 +197,7 @@ impl Follow {
         } else if !self.is_decided {
             sleep(self.come_again).await;
         }
-        self.failed += 1;
+        self.failed = self.failed.saturating_add(1);
     }
 
     /// Pauses after what passes with time, unless the clinic was away for too long.
@@ -204,7 +205,7 @@ impl Follow {
         self.open = None;
         let away_since = *self.away_since.get_or_insert_with(Instant::now);
         let pause = self.pause(failure.asked);
-        if !failure.kind.is_retryable() || away_since.elapsed() + pause > self.max_outage {
+        if !failure.kind.is_retryable() || away_since.elapsed().saturating_add(pause) > self.max_outage {
             return Err(failure.into());
         }
         tracing::debug!(attempt = failure.attempts, error = failure.kind.code(), pause_ms = pause.as_millis(), "trying again");

@@ -12,14 +12,14 @@ use futures_core::Stream;
 use futures_util::{StreamExt, stream::unfold};
 use reqwest::{
     Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, HeaderName, HeaderValue},
 };
 use thiserror::Error as ThisError;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::{
-    call::{Call, Failure, Opened},
+    call::{Call, Failure, Opened, is_of_type},
     client::Client,
     error::{Error, ErrorKind, Unreadable},
     sse::{Event, Parser},
@@ -278,7 +278,7 @@ impl Follow {
         if opened.response.status() == StatusCode::NO_CONTENT {
             return Ok(Read::Over);
         }
-        let is_stream = is_event_stream(opened.response.headers());
+        let is_stream = is_of_type(opened.response.headers(), EVENT_STREAM);
         self.open = Some(Connection { opened, parser: Parser::default(), has_begun: false, since: Instant::now() });
         if is_stream { Ok(Read::Opened) } else { Err(self.failure(ErrorKind::Decode(Box::new(NoStream::Foreign)))) }
     }
@@ -292,9 +292,4 @@ impl Follow {
         let request_id = opened.map(|opened| opened.request_id.clone());
         Failure { kind, attempts: self.failed.saturating_add(1), request_id, status: None, asked: None }
     }
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(EVENT_STREAM))
 }

@@ -333,3 +333,18 @@ async fn a_list_ends_with_an_error_that_no_repetition_mends() {
     assert!(list.try_next().await.unwrap().is_none());
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_list_whose_next_page_is_the_same_again_ends_with_an_error() {
+    let server = MockServer::start().await;
+    let page = json!({"items": [booking("confirmed")], "next_cursor": "round"});
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(page)).mount(&server).await;
+    let mut list = client(&server.uri()).bookings().list().stream();
+    for _ in 0..2 {
+        assert!(soon(list.try_next()).await.unwrap().is_some());
+    }
+    let error = soon(list.try_next()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Decode(_)) && !error.is_retryable(), "{error:?}");
+    assert!(list.try_next().await.unwrap().is_none());
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
+}

@@ -214,8 +214,10 @@ impl Follow {
         Ok(())
     }
 
+    /// Whether the connection lasts: for no less than what would be paused, whatever outage is allowed.
     fn is_steady(&self) -> bool {
-        self.open.as_ref().is_some_and(|connection| connection.since.elapsed() >= STEADY.min(self.max_outage))
+        let steady = STEADY.min(self.max_outage.max(self.come_again));
+        self.open.as_ref().is_some_and(|connection| connection.since.elapsed() >= steady)
     }
 
     fn pause(&self, asked: Option<Duration>) -> Duration {

@@ -171,6 +171,16 @@ async fn a_quiet_stream_that_the_server_ends_in_order_is_no_failure_however_ofte
 }
 
 #[tokio::test]
+async fn a_decided_booking_is_not_asked_for_without_a_pause_even_where_no_outage_is_allowed() {
+    let server = MockServer::start().await;
+    let decided = format!("retry: 1\n\n{}", event(1, "confirmed"));
+    script(&server, [stream(&decided), stream(": here\n\n"), stream(": here\n\n"), ResponseTemplate::new(204)]).await;
+    let before = Instant::now();
+    assert_eq!(seqs(client(&server.uri()).bookings().events(Uuid::nil()).max_outage(Duration::ZERO)).await.unwrap(), [1]);
+    assert!(before.elapsed() >= Duration::from_millis(200));
+}
+
+#[tokio::test]
 async fn pauses_without_a_bound_end_in_an_error() {
     let server = MockServer::start().await;
     let busy = unavailable().insert_header("retry-after", "18446744073709551615");

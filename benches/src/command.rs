@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::runtime::Builder;
 
-use crate::{calls, disk::Disk, lab::Lab, measure, report::Report, serve::Serve};
+use crate::{calls, ceiling, disk::Disk, lab::Lab, measure, report::Report, serve::Serve};
 
 /// Measures the clinic against a bare echo of the same types, and what else its figures are.
 ///
@@ -44,6 +44,8 @@ enum Part {
     Idle,
     /// A call by the client against one by bare reqwest.
     Calls,
+    /// What `loadgen` can send on its own, and its memory for a million bookings. It must be built.
+    Loadgen,
 }
 
 #[derive(Args, Debug)]
@@ -72,6 +74,9 @@ struct Measure {
     /// Calls of a run of the client.
     #[arg(long, default_value_t = 10_000)]
     calls: u64,
+    /// Bookings of the longest run of `loadgen`.
+    #[arg(long, default_value_t = 1_000_000)]
+    many: u64,
     /// Bookings in flight.
     #[arg(long, default_value_t = 10_000)]
     in_flight: usize,
@@ -129,6 +134,7 @@ impl Measure {
                 in_flight: None,
                 idle_mb: None,
                 calls: None,
+                loadgen: None,
                 disk,
             };
             if self.wants(Part::Idle) {
@@ -136,6 +142,9 @@ impl Measure {
             }
             if self.wants(Part::Calls) {
                 report.calls = Some(calls::calls(&lab, self.runs, self.calls).await?);
+            }
+            if self.wants(Part::Loadgen) {
+                report.loadgen = Some(ceiling::ceiling(&lab, self.runs, self.seconds, self.connections, self.many).await?);
             }
             if self.wants(Part::Lone) {
                 report.lone = Some(measure::lone(&lab, &report.disk).await?);

@@ -1,8 +1,9 @@
 //! The limits that the clinic is measured against, and how. In reading order: [`disk`], [`template`] (who asks for what),
 //! [`generator`], [`echo`] and [`raw`] (the limits), [`ward`] (existing bookings), [`serve`] and [`process`] (the servers' two sides),
-//! [`lab`], [`measure`], [`calls`] (the client's), [`figure`], [`report`], [`command`].
+//! [`lab`], [`measure`], [`calls`] (the client's), [`ceiling`] (the load tool's), [`figure`], [`report`], [`command`].
 
 pub mod calls;
+pub mod ceiling;
 pub mod command;
 pub mod disk;
 pub mod echo;

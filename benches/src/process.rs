@@ -51,10 +51,23 @@ impl Server {
     /// # Errors
     /// When it has ended.
     pub fn resident(&self) -> io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| io::ErrorKind::NotFound.into())
+        memory(self.child.id(), "VmRSS:")
     }
+}
+
+/// The most memory that a process was ever resident in, in bytes.
+///
+/// # Errors
+/// When it has ended.
+pub fn highest_resident(process: u32) -> io::Result<u64> {
+    memory(process, "VmHWM:")
+}
+
+/// A line of `/proc/PID/status`, in bytes.
+fn memory(process: u32, line: &str) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kilobytes = status.lines().find_map(|said| said.strip_prefix(line)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 impl Drop for Server {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     calls::Calls,
+    ceiling::Ceiling,
     disk::Disk,
     figure::Figure,
     measure::{InFlight, Lone, Ratio, Scaled, Whole},
@@ -36,6 +37,8 @@ pub struct Report {
     pub idle_mb: Option<f64>,
     /// A call by the client.
     pub calls: Option<Calls>,
+    /// The load tool.
+    pub loadgen: Option<Ceiling>,
 }
 
 impl fmt::Display for Report {
@@ -72,6 +75,12 @@ impl fmt::Display for Report {
             row(f, "a call by bare reqwest, us", bare, 1)?;
             row(f, "a call by the client, us", client, 1)?;
             row(f, "client / reqwest", ratio, 3)?;
+        }
+        if let Some(Ceiling { lean, loadgen, ratio, bookings, resident_mb }) = &self.loadgen {
+            row(f, "echo, lean generator: POST a second", lean, 0)?;
+            row(f, "echo, loadgen: POST a second", loadgen, 0)?;
+            row(f, "loadgen / lean generator", ratio, 3)?;
+            single(f, &format!("loadgen, {bookings} bookings: resident, MB"), *resident_mb, 1)?;
         }
         if let Some(idle) = self.idle_mb {
             single(f, "resident before the first request, MB", idle, 1)?;

@@ -42,6 +42,9 @@ pub struct Serve {
     /// The simulated delay's bounds, in milliseconds.
     #[arg(long, num_args = 2, default_values_t = [2000, 5000])]
     delay: Vec<u64>,
+    /// How long the echo waits before it answers, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    latency: u64,
     #[arg(long, default_value_t = 10_000)]
     concurrency: usize,
     #[arg(long, default_value = "embedded")]
@@ -66,7 +69,7 @@ impl Serve {
         let runtime = Builder::new_multi_thread().worker_threads(self.threads).enable_all().build()?;
         runtime.block_on(async {
             match self.kind {
-                Kind::Echo => serve(echo::router(Utc::now())).await,
+                Kind::Echo => serve(echo::router(Utc::now(), Duration::from_millis(self.latency))).await,
                 Kind::Clinic => self.clinic(Roles::ALL).await,
                 Kind::Api => self.clinic(Roles::API).await,
                 Kind::Worker => self.clinic(Roles::WORKER).await,

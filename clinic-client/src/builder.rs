@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{ffi::OsString, sync::Arc, time::Duration};
 
 use reqwest::{
     Certificate, Url,
@@ -14,6 +14,8 @@ use crate::{
     trace::TraceContext,
 };
 
+const CLINIC_URL: &str = "CLINIC_URL";
+const CLINIC_TOKEN: &str = "CLINIC_TOKEN";
 /// Where a clinic is unless something is said.
 const URL: &str = "http://127.0.0.1:8080";
 
@@ -39,6 +41,9 @@ pub struct Builder {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// An environment variable is no text.
+    #[error("the environment variable {0} is not valid Unicode: set it anew")]
+    Variable(&'static str),
     /// The URL is none.
     #[error("the clinic's URL must look like {URL}")]
     Url(#[source] Source),
@@ -83,10 +88,15 @@ impl Builder {
         }
     }
 
-    pub(crate) fn from_env() -> Self {
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let builder = Self::new(variable("CLINIC_URL").as_deref().unwrap_or(URL));
-        Self { token: variable("CLINIC_TOKEN"), ..builder }
+    /// From variables of the environment, as `of` gives them.
+    pub(crate) fn from_variables(of: impl Fn(&str) -> Option<OsString>) -> Result<Self, BuildError> {
+        let variable = |name| {
+            let value = of(name).filter(|value| !value.is_empty());
+            // What it holds stays out of the error: it may be the token.
+            value.map(|value| value.into_string().map_err(|_| BuildError::Variable(name))).transpose()
+        };
+        let builder = Self::new(variable(CLINIC_URL)?.as_deref().unwrap_or(URL));
+        Ok(Self { token: variable(CLINIC_TOKEN)?, ..builder })
     }
 
     /// The API key that opens the clinic, sent as `Authorization: Bearer`.
@@ -107,8 +117,9 @@ impl Builder {
         self
     }
 
-    /// How long a whole call may take, tries and pauses together; no bound of its own unless set. A call that would have to pause
-    /// beyond it gives up at once. Where the clinic is asked to wait for a decision, that wait comes on top.
+    /// How long a whole call may take, tries and pauses together; no bound of its own unless set. A try is begun
+    /// again only where a tenth of the time of a first one is left for it after the pause: otherwise the call gives up at once, with what
+    /// it was answered. Where the clinic is asked to wait for a decision, that wait comes on top.
     pub const fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = Some(timeout);
         self
@@ -154,6 +165,9 @@ impl Builder {
     }
 
     /// The client.
+    ///
+    /// TLS is rustls', with the process's provider of cryptography. Where none is installed yet, this installs `ring`'s: install
+    /// another before the first client is built, if that is what the program wants.
     ///
     /// # Errors
     /// [`BuildError`] names the setting that is wrong.
@@ -243,6 +257,19 @@ mod tests {
         for pem in ["", "nonsense", "-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n"] {
             assert!(matches!(Builder::new("https://clinic.example").root_certificate(pem).build(), Err(BuildError::Root)), "{pem}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_no_text_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        for named in [CLINIC_URL, CLINIC_TOKEN] {
+            let of = |name: &str| (name == named).then(|| OsString::from_vec(b"http://hush\xff".to_vec()));
+            let error = Builder::from_variables(of).unwrap_err();
+            assert!(error.to_string().contains(named) && !format!("{error:?}").contains("hush"), "{error:?}");
+        }
+        let empty = Builder::from_variables(|_| Some(OsString::new())).unwrap();
+        assert_eq!((empty.url.as_str(), empty.token), (URL, None));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::{
-    Method, Response, Url,
+    Method, Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -24,6 +24,8 @@ use crate::{
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// What part of a try's time has to be left for it to be begun.
+const LEAST_PART: u32 = 10;
 /// The longest body of an answer, in bytes: a page of 200 bookings is a thirtieth of it.
 const LONGEST_BODY: usize = 16 * 1024 * 1024;
 
@@ -226,9 +228,10 @@ impl Call {
                 Err(failure) => failure,
             };
             let pause = inner.retry.pause(attempt, failure.asked, rand::random());
-            let may_again = attempt < self.tries && failure.kind.is_retryable() && pause < left() && inner.budget.take();
+            let has_time = pause < left().saturating_sub(self.least_time());
+            let may_again = attempt < self.tries && failure.kind.is_retryable() && has_time && inner.budget.take();
             if !may_again {
-                if is_refusal(&failure.kind) {
+                if is_answer_of_the_clinic(&failure.kind) {
                     inner.budget.answered(attempt - 1);
                 }
                 failed(span, &failure);
@@ -254,17 +257,30 @@ impl Call {
             let answer = request.send().await.map_err(ErrorKind::connection)?;
             said.hear(&answer);
             let status = answer.status();
-            let body = whole(answer).await?;
-            if status.is_success() || self.answered_by == Some(status.as_u16()) {
-                read(&body)
-            } else {
-                Err(ErrorKind::answer(status.as_u16(), &body))
+            if status.is_success() && is_web_page(answer.headers()) {
+                return Err(Unreadable::Page.into());
             }
+            let body = whole(answer).await?;
+            self.taken(status, &body, &read)
         };
         match answered.await {
             Ok(answer) => Ok((answer, said)),
             Err(kind) => Err(said.failure(kind, attempt)),
         }
+    }
+
+    /// What an answer says: what was asked for, or why it is not given.
+    fn taken<T>(&self, status: StatusCode, body: &[u8], read: impl Fn(&[u8]) -> Result<T, ErrorKind>) -> Result<T, ErrorKind> {
+        if status.is_success() {
+            return read(body);
+        }
+        let refused = || ErrorKind::answer(status.as_u16(), body);
+        if self.answered_by == Some(status.as_u16()) { read(body).map_err(|_| refused()) } else { Err(refused()) }
+    }
+
+    /// A try that has less time than this could only take the place of what is known already by a time-out.
+    fn least_time(&self) -> Duration {
+        self.call_timeout.map_or(Duration::ZERO, |all| self.timeout.min(all) / LEAST_PART)
     }
 
     /// Opens an answer that comes bit by bit: sent once, as the caller's try number `attempt`, its head awaited, its body left to be
@@ -307,7 +323,7 @@ impl Call {
 }
 
 /// Whether the clinic answered, though with a no: it is well.
-fn is_refusal(kind: &ErrorKind) -> bool {
+fn is_answer_of_the_clinic(kind: &ErrorKind) -> bool {
     match kind {
         ErrorKind::InvalidRequest(_) => true,
         ErrorKind::Api(problem) => problem.status < 500 && !kind.is_retryable(),
@@ -322,6 +338,17 @@ fn answered(span: &Span, said: &Said, attempts: u32) {
 fn failed(span: &Span, failure: &Failure) {
     span.record("attempts", failure.attempts).record("request_id", &failure.request_id).record("status", failure.status);
     span.record("error", failure.kind.code());
+}
+
+/// A page for people's eyes: the log-in of a network, say. The clinic's API has none.
+fn is_web_page(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "text/html")
+}
+
+/// Whether an answer says that it is of this media type, with whatever parameters.
+pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let said = text(headers, &CONTENT_TYPE).unwrap_or_default();
+    said.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(media_type))
 }
 
 /// The whole body, unless it is longer than any of the contract.

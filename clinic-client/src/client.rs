@@ -45,9 +45,9 @@ impl Client {
     /// A client of the clinic that `CLINIC_URL` names (`http://127.0.0.1:8080` without it), with the API key in `CLINIC_TOKEN`, if any.
     ///
     /// # Errors
-    /// [`BuildError`] names the variable's fault.
+    /// [`BuildError`] names the variable, or its fault.
     pub fn from_env() -> Result<Self, BuildError> {
-        Builder::from_env().build()
+        Builder::from_variables(|name| std::env::var_os(name))?.build()
     }
 
     pub(crate) fn new(inner: Inner) -> Self {
@@ -83,7 +83,7 @@ impl Client {
     /// Whether the clinic can serve now: `down` names the part that fails. Asked once, since the answer may be no.
     ///
     /// # Errors
-    /// [`Error`], when it cannot be asked.
+    /// [`Error`], when it cannot be asked, or a proxy answers in its place.
     pub async fn ready(&self) -> Result<Health, Error> {
         Call::new(self, "ready", Method::GET, &["health", "ready"]).once().answered_by(503).send().await
     }

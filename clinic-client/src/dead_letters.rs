@@ -46,19 +46,20 @@ impl DeadLetters {
         Call::new(&self.client, "deadLetter", Method::GET, &["dead-letters", &id.to_string()]).send().await
     }
 
-    /// Replays a letter, once: a repeat is refused with `already_replayed`, and so is a try that follows one whose answer was lost.
+    /// Replays a letter, once: asking again is refused with `already_replayed`.
     pub fn replay(&self, id: i64) -> ReplayDeadLetter {
-        ReplayDeadLetter { client: self.client.clone(), id, dry_run: false }
+        ReplayDeadLetter { client: self.client.clone(), id, dry_run: false, key: Key::generate() }
     }
 }
 
-/// A replay, about to be asked for.
+/// A replay, about to be asked for. A clone is the same request, with the same key.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is replayed before send()"]
 pub struct ReplayDeadLetter {
     client: Client,
     id: i64,
     dry_run: bool,
+    key: Key,
 }
 
 impl ReplayDeadLetter {
@@ -68,13 +69,13 @@ impl ReplayDeadLetter {
         self
     }
 
-    /// Asks for it. A try that follows one whose answer was lost finds the letter replayed, and that is success.
+    /// Asks for it. Where a try follows one of this call whose answer was lost and finds the letter replayed, that is success.
     ///
     /// # Errors
     /// [`Error`]; `slot_taken`, `already_started`, `already_replayed`, `superseded` and the like when it cannot be.
     pub async fn send(self) -> Result<ReplayView, Error> {
         let route = ["dead-letters", &self.id.to_string(), "replay"];
-        let call = Call::new(&self.client, "replay", Method::POST, &route).key(&Key::generate());
+        let call = Call::new(&self.client, "replay", Method::POST, &route).key(&self.key);
         match if self.dry_run { call.query("dry_run", "true") } else { call }.send().await {
             Err(error) if !self.dry_run && error.attempts > 1 && error.code() == Some(ProblemCode::AlreadyReplayed) => {
                 Ok(ReplayView::new(false, DeadLetters::new(self.client).get(self.id).await?))

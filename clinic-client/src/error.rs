@@ -35,7 +35,8 @@ pub enum ErrorKind {
     /// The clinic could not be reached, or the connection broke. What was asked may have been done.
     #[error("the connection to the clinic failed; check the URL and the network")]
     Transport(#[source] Source),
-    /// The answer was garbled on its way, or is none of this contract: another server, or one of another release.
+    /// The answer was garbled on its way, or is none of this contract: another server, one of another release, or the page of a network
+    /// that wants a log-in first.
     #[error("the answer cannot be understood; check that the URL is a clinic's")]
     Decode(#[source] Source),
     /// The longest wait is over and the booking still pending; this is how it stands. Wait again.
@@ -56,14 +57,25 @@ impl Error {
         self.kind.is_retryable()
     }
 
-    /// Whether the clinic refused this very request, surely and for good: nothing was done, and asking once more brings no other answer
-    /// (422 with the fields that are wrong, and 409). A key that was used before for another request is none: something was done under it.
+    /// Whether the clinic itself refused this very request for good: nothing was done by it, and asking once more brings no other answer
+    /// (422 with the fields that are wrong, 409, 413, 415).
+    ///
+    /// Some answers are none, though they look like it. Under a key that was used before for another request (`idempotency_key_reused`)
+    /// something was done. `webhook_exists` after a try that was not answered may be that try's own doing. `bad_request` is said of a
+    /// body that did not arrive whole, too, which passes.
+    ///
+    /// It speaks of the tries that were answered. One that never was, because something in front of the clinic holds it back, may still
+    /// arrive, and be done where what stood against it is gone by then. Of a booking, asking again under the same key tells.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match &self.kind {
             ErrorKind::InvalidRequest(_) => true,
-            // The clinic's own 409, no proxy's.
-            ErrorKind::Api(problem) => problem.status == 409 && problem.known_code().is_some(),
+            // The clinic's own, no proxy's.
+            ErrorKind::Api(problem) => match problem.known_code() {
+                Some(ProblemCode::WebhookExists) => self.attempts <= 1,
+                Some(_) => matches!(problem.status, 409 | 413 | 415),
+                None => false,
+            },
             _ => false,
         }
     }
@@ -135,7 +147,9 @@ impl ErrorKind {
     /// An error answer; a body that is no problem document comes from something in front of the clinic.
     pub(crate) fn answer(status: u16, body: &[u8]) -> Self {
         match serde_json::from_slice::<Problem>(body) {
-            Ok(problem) if problem.status == 422 && !problem.errors.is_empty() => Self::InvalidRequest(problem.errors),
+            Ok(problem) if problem.known_code() == Some(ProblemCode::InvalidRequest) && !problem.errors.is_empty() => {
+                Self::InvalidRequest(problem.errors)
+            }
             Ok(problem) => Self::Api(Box::new(problem)),
             Err(_) => {
                 let mut problem = Problem::new(ProblemCode::Internal, "the answer did not come from the clinic itself");
@@ -165,6 +179,12 @@ pub(crate) enum Unreadable {
     /// JSON of something else.
     #[error("it is JSON of another contract")]
     Foreign,
+    /// A page for people, where the API has none.
+    #[error("it is a web page: of another server, or of a network that wants a log-in first")]
+    Page,
+    /// A list whose next page is the one just read.
+    #[error("the list goes round in a circle: its next page is the same again")]
+    Circle,
     /// A stream of events without an end to its lines.
     #[error("a line or an event of the stream is longer than 1 MiB")]
     Endless,
@@ -236,7 +256,13 @@ mod tests {
     fn what_the_clinic_itself_refuses_for_good_is_a_refusal_and_nothing_else_is() {
         let refused = |kind| Error::new(kind).is_refusal();
         assert!(refused(ErrorKind::InvalidRequest(Vec::new())));
-        for code in [ProblemCode::SlotTaken, ProblemCode::NotCancellable, ProblemCode::WebhookExists] {
+        for code in [
+            ProblemCode::SlotTaken,
+            ProblemCode::NotCancellable,
+            ProblemCode::WebhookExists,
+            ProblemCode::BodyTooLarge,
+            ProblemCode::UnsupportedMediaType,
+        ] {
             assert!(refused(api(code)), "{code}");
         }
         for code in [
@@ -252,9 +278,18 @@ mod tests {
         ] {
             assert!(!refused(api(code)), "{code}");
         }
-        assert!(!refused(ErrorKind::answer(409, b"<html>")) && !refused(ErrorKind::answer(422, b"<html>")));
+        for status in [400, 409, 413, 415, 422] {
+            assert!(!refused(ErrorKind::answer(status, b"<html>")), "{status}");
+        }
         assert!(!refused(ErrorKind::Timeout) && !refused(Unreadable::Text.into()) && !refused(undecoded("{}")));
         assert!(!refused(ErrorKind::Transport("".into())));
+    }
+
+    #[test]
+    fn what_an_earlier_try_may_have_done_is_no_refusal() {
+        let after = |code, attempts| Error { attempts, ..Error::new(api(code)) }.is_refusal();
+        assert!(after(ProblemCode::WebhookExists, 1) && !after(ProblemCode::WebhookExists, 2));
+        assert!(after(ProblemCode::SlotTaken, 2));
     }
 
     #[test]
@@ -286,5 +321,16 @@ mod tests {
         let error = Error::new(ErrorKind::answer(422, &body));
         assert_eq!(error.to_string(), "the request is not valid: datetime is required");
         assert_eq!((error.fields()[0].field.as_str(), error.code()), ("datetime", Some(ProblemCode::InvalidRequest)));
+    }
+
+    #[test]
+    fn fields_that_come_with_another_code_leave_it_its_meaning() {
+        for code in ["idempotency_key_reused", "of_a_newer_clinic"] {
+            let mut problem = Problem::invalid(vec![FieldError::new("patient_id", "differs")]);
+            problem.code = code.into();
+            let error = Error::new(ErrorKind::answer(422, &serde_json::to_vec(&problem).unwrap()));
+            assert!(error.problem().is_some_and(|problem| problem.code == code && problem.errors.len() == 1), "{error:?}");
+            assert!(!error.is_refusal() && error.fields().is_empty());
+        }
     }
 }

@@ -12,14 +12,14 @@ use futures_core::Stream;
 use futures_util::{StreamExt, stream::unfold};
 use reqwest::{
     Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, HeaderName, HeaderValue},
 };
 use thiserror::Error as ThisError;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::{
-    call::{Call, Failure, Opened},
+    call::{Call, Failure, Opened, is_of_type},
     client::Client,
     error::{Error, ErrorKind, Unreadable},
     sse::{Event, Parser},
@@ -111,7 +111,7 @@ struct Follow {
     broken: Option<ErrorKind>,
     open: Option<Connection>,
     come_again: Duration,
-    /// Connections in a row that brought no entry.
+    /// Connections in a row that neither brought an entry nor lasted.
     failed: u32,
     away_since: Option<Instant>,
 }
@@ -169,10 +169,8 @@ impl Follow {
             match follow.read().await {
                 Ok(Read::Opened) => {}
                 Ok(Read::Came) => {
-                    if !follow.came.is_empty() {
+                    if !follow.came.is_empty() || follow.is_steady() {
                         follow.failed = 0;
-                        follow.away_since = None;
-                    } else if follow.is_steady() {
                         follow.away_since = None;
                     }
                 }
@@ -188,6 +186,9 @@ impl Follow {
     }
 
     async fn pause_after_end(&mut self) {
+        if self.is_steady() {
+            self.failed = 0;
+        }
         self.open = None;
         self.away_since = None;
         // Decided, so that this was the end, most likely: the next answer says so at once.
@@ -196,7 +197,7 @@ impl Follow {
         } else if !self.is_decided {
             sleep(self.come_again).await;
         }
-        self.failed += 1;
+        self.failed = self.failed.saturating_add(1);
     }
 
     /// Pauses after what passes with time, unless the clinic was away for too long.
@@ -204,7 +205,7 @@ impl Follow {
         self.open = None;
         let away_since = *self.away_since.get_or_insert_with(Instant::now);
         let pause = self.pause(failure.asked);
-        if !failure.kind.is_retryable() || away_since.elapsed() + pause > self.max_outage {
+        if !failure.kind.is_retryable() || away_since.elapsed().saturating_add(pause) > self.max_outage {
             return Err(failure.into());
         }
         tracing::debug!(attempt = failure.attempts, error = failure.kind.code(), pause_ms = pause.as_millis(), "trying again");
@@ -213,8 +214,10 @@ impl Follow {
         Ok(())
     }
 
+    /// Whether the connection lasts: for no less than what would be paused, whatever outage is allowed.
     fn is_steady(&self) -> bool {
-        self.open.as_ref().is_some_and(|connection| connection.since.elapsed() >= STEADY.min(self.max_outage))
+        let steady = STEADY.min(self.max_outage.max(self.come_again));
+        self.open.as_ref().is_some_and(|connection| connection.since.elapsed() >= steady)
     }
 
     fn pause(&self, asked: Option<Duration>) -> Duration {
@@ -277,7 +280,7 @@ impl Follow {
         if opened.response.status() == StatusCode::NO_CONTENT {
             return Ok(Read::Over);
         }
-        let is_stream = is_event_stream(opened.response.headers());
+        let is_stream = is_of_type(opened.response.headers(), EVENT_STREAM);
         self.open = Some(Connection { opened, parser: Parser::default(), has_begun: false, since: Instant::now() });
         if is_stream { Ok(Read::Opened) } else { Err(self.failure(ErrorKind::Decode(Box::new(NoStream::Foreign)))) }
     }
@@ -291,9 +294,4 @@ impl Follow {
         let request_id = opened.map(|opened| opened.request_id.clone());
         Failure { kind, attempts: self.failed.saturating_add(1), request_id, status: None, asked: None }
     }
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(EVENT_STREAM))
 }

@@ -9,10 +9,10 @@ use std::{
 use futures_core::Stream;
 use futures_util::{StreamExt, stream::unfold};
 
-use crate::error::Error;
+use crate::error::{Error, Unreadable};
 
 /// The items of a list over all its pages: a [`Stream`]. After an error that may pass it goes on where it failed; any
-/// other ends it.
+/// other ends it, and so does a server whose next page is the same again.
 pub struct Items<T>(Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>);
 
 struct Walk<T, F> {
@@ -24,6 +24,8 @@ struct Walk<T, F> {
 enum Next {
     /// The page at this cursor; the first without one.
     Page(Option<String>),
+    /// The page before it once more: a walk in a circle.
+    Same,
     End,
 }
 
@@ -59,11 +61,22 @@ where
             if let Some(item) = self.items.pop_front() {
                 return Some((Ok(item), self));
             }
-            let Next::Page(cursor) = &self.next else { return None };
+            let cursor = match &self.next {
+                Next::Page(cursor) => cursor,
+                Next::Same => {
+                    self.next = Next::End;
+                    return Some((Err(Error::new(Unreadable::Circle.into())), self));
+                }
+                Next::End => return None,
+            };
             match (self.fetch)(cursor.clone()).await {
                 Ok((items, next)) => {
                     self.items = items.into();
-                    self.next = next.map_or(Next::End, |cursor| Next::Page(Some(cursor)));
+                    self.next = match next {
+                        None => Next::End,
+                        same if same == *cursor => Next::Same,
+                        next => Next::Page(next),
+                    };
                 }
                 Err(error) => {
                     if !error.is_retryable() {

@@ -1,8 +1,13 @@
+use std::time::Duration;
+
 use clinic_core::api::{ProblemCode, WebhookList, WebhookRequest, WebhookSecretView, WebhookTestView, WebhookView};
 use reqwest::Method;
 use uuid::Uuid;
 
 use crate::{call::Call, client::Client, error::Error, key::Key};
+
+/// How much longer than other calls a test may take: a clinic waits 15 s for a receiver that says nothing, unless it is set otherwise.
+const TEST_ROOM: Duration = Duration::from_secs(30);
 
 /// Webhooks: endpoints registered, shown, tried out, switched on, removed.
 #[derive(Clone, Debug)]
@@ -17,7 +22,7 @@ impl Webhooks {
 
     /// Registers an endpoint: every event is posted there from then on.
     pub fn register(&self, url: impl Into<String>) -> RegisterWebhook {
-        RegisterWebhook { client: self.client.clone(), request: WebhookRequest::new(url) }
+        RegisterWebhook { client: self.client.clone(), request: WebhookRequest::new(url), key: Key::generate() }
     }
 
     /// All endpoints, the oldest first.
@@ -49,10 +54,13 @@ impl Webhooks {
 
     /// Posts a test event to an endpoint, and tells what came of it. Tried once: each try is a post.
     ///
+    /// The clinic waits for a receiver that says nothing (`CLINIC_WEBHOOK_TIMEOUT`, 15 s unless set), so this call may take 30 s longer
+    /// than others. Where the clinic waits for longer still, give the client a longer [time-out](crate::Builder::timeout).
+    ///
     /// # Errors
     /// [`Error`]; `webhooks_off` when the clinic posts none.
     pub async fn test(&self, id: Uuid) -> Result<WebhookTestView, Error> {
-        self.at("testWebhook", id, "test").key(&Key::generate()).once().send().await
+        self.at("testWebhook", id, "test").key(&Key::generate()).longer(TEST_ROOM).once().send().await
     }
 
     /// Switches an endpoint on that was switched off.
@@ -81,12 +89,13 @@ impl Webhooks {
     }
 }
 
-/// An endpoint, about to be registered.
+/// An endpoint, about to be registered. A clone is the same request, with the same key.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is registered before send()"]
 pub struct RegisterWebhook {
     client: Client,
     request: WebhookRequest,
+    key: Key,
 }
 
 impl RegisterWebhook {
@@ -95,6 +104,6 @@ impl RegisterWebhook {
     /// # Errors
     /// [`Error`]; `webhook_exists` when the URL is registered, by an earlier try whose answer was lost perhaps: renew its secret then.
     pub async fn send(self) -> Result<WebhookSecretView, Error> {
-        Call::new(&self.client, "registerWebhook", Method::POST, &["webhooks"]).body(&self.request).key(&Key::generate()).send().await
+        Call::new(&self.client, "registerWebhook", Method::POST, &["webhooks"]).body(&self.request).key(&self.key).send().await
     }
 }

@@ -139,6 +139,61 @@ async fn a_stream_that_lasts_ends_the_outage_before_it() {
 }
 
 #[tokio::test]
+async fn a_quiet_stream_that_the_server_ends_in_order_is_no_failure_however_often() {
+    const LASTS: Duration = Duration::from_millis(300);
+    const STREAMS: usize = 4;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let clinic = tokio::spawn(async move {
+        let mut tries = Vec::new();
+        for stream in 0..=STREAMS {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 4096];
+            let length = socket.read(&mut asked).await.unwrap();
+            let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+            let id = asked.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
+            tries.push(id.rsplit('-').next().unwrap().to_owned());
+            if stream == STREAMS {
+                socket.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.unwrap();
+                break;
+            }
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\nretry: 1\n\n";
+            socket.write_all(head.as_bytes()).await.unwrap();
+            tokio::time::sleep(LASTS).await;
+            socket.write_all(b": here\n\n").await.unwrap();
+        }
+        tries
+    });
+    // Steady is what lasts for as long as the outage may.
+    let events = client(&url).bookings().events(Uuid::nil()).max_outage(LASTS / 2);
+    assert!(seqs(events).await.unwrap().is_empty());
+    assert_eq!(clinic.await.unwrap(), ["1", "2", "2", "2", "2"]);
+}
+
+#[tokio::test]
+async fn a_decided_booking_is_not_asked_for_without_a_pause_even_where_no_outage_is_allowed() {
+    let server = MockServer::start().await;
+    let decided = format!("retry: 1\n\n{}", event(1, "confirmed"));
+    script(&server, [stream(&decided), stream(": here\n\n"), stream(": here\n\n"), ResponseTemplate::new(204)]).await;
+    let before = Instant::now();
+    assert_eq!(seqs(client(&server.uri()).bookings().events(Uuid::nil()).max_outage(Duration::ZERO)).await.unwrap(), [1]);
+    assert!(before.elapsed() >= Duration::from_millis(200));
+}
+
+#[tokio::test]
+async fn pauses_without_a_bound_end_in_an_error() {
+    let server = MockServer::start().await;
+    let busy = unavailable().insert_header("retry-after", "18446744073709551615");
+    Mock::given(method("GET")).respond_with(busy).mount(&server).await;
+    let policy = RetryPolicy::default().base(Duration::MAX).longest(Duration::MAX);
+    let bookings = Client::builder(&server.uri()).retry(policy).build().unwrap().bookings();
+    assert_eq!(soon(bookings.get(Uuid::nil())).await.unwrap_err().code(), Some(ProblemCode::Unavailable));
+    assert_eq!(seqs(bookings.events(Uuid::nil())).await.unwrap_err().code(), Some(ProblemCode::Unavailable));
+    let wait = bookings.wait_until_decided(Uuid::nil()).max_wait(Duration::from_millis(100)).into_future();
+    assert_eq!(soon(wait).await.unwrap_err().code(), Some(ProblemCode::Unavailable));
+}
+
+#[tokio::test]
 async fn a_time_to_come_again_is_neither_none_nor_for_ever() {
     let server = MockServer::start().await;
     let over = || ResponseTemplate::new(204);
@@ -287,4 +342,19 @@ async fn a_list_ends_with_an_error_that_no_repetition_mends() {
     assert_eq!(list.try_next().await.unwrap_err().code(), Some(ProblemCode::Unauthorized));
     assert!(list.try_next().await.unwrap().is_none());
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_whose_next_page_is_the_same_again_ends_with_an_error() {
+    let server = MockServer::start().await;
+    let page = json!({"items": [booking("confirmed")], "next_cursor": "round"});
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(page)).mount(&server).await;
+    let mut list = client(&server.uri()).bookings().list().stream();
+    for _ in 0..2 {
+        assert!(soon(list.try_next()).await.unwrap().is_some());
+    }
+    let error = soon(list.try_next()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Decode(_)) && !error.is_retryable(), "{error:?}");
+    assert!(list.try_next().await.unwrap().is_none());
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
 }

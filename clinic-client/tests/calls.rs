@@ -310,22 +310,6 @@ fn a_call_that_is_dropped_leaves_no_task_behind() {
 }
 
 #[tokio::test]
-async fn health_is_told_even_when_it_is_bad() {
-    let server = MockServer::start().await;
-    let down = json!({"status": "down", "store": "the disk is full", "broker": "ok"});
-    Mock::given(path("/health/ready")).respond_with(ResponseTemplate::new(503).set_body_json(down)).mount(&server).await;
-    Mock::given(path("/health/live")).respond_with(ResponseTemplate::new(200).set_body_json(json!({"status": "ok"}))).mount(&server).await;
-    Mock::given(path("/metrics")).respond_with(ResponseTemplate::new(200).set_body_string("clinic_store_up 1")).mount(&server).await;
-    let about = json!({"name": "clinic", "version": "9", "what": "w", "links": {"book": "POST /book"}});
-    Mock::given(path("/")).respond_with(ResponseTemplate::new(200).set_body_json(about)).mount(&server).await;
-    let client = client(&server);
-    assert_eq!(client.ready().await.unwrap().store, "the disk is full");
-    assert_eq!(client.live().await.unwrap().status.to_string(), "ok");
-    assert_eq!(client.metrics().await.unwrap(), "clinic_store_up 1");
-    assert_eq!(client.about().await.unwrap().links["book"], "POST /book");
-}
-
-#[tokio::test]
 async fn a_webhook_that_is_gone_once_a_removal_is_tried_again_was_removed() {
     let server = MockServer::start().await;
     let id = Uuid::now_v7();
@@ -345,6 +329,21 @@ async fn a_request_that_failed_is_the_same_one_when_it_is_sent_again() {
     assert!(request.clone().send().await.unwrap_err().is_retryable());
     request.clone().send().await.unwrap();
     assert!(keys(&server).await.iter().all(|key| key == request.key()));
+}
+
+#[tokio::test]
+async fn clones_of_what_is_about_to_be_sent_share_its_key() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(problem(409, "webhooks_off")).mount(&server).await;
+    let client = client(&server);
+    let register = client.webhooks().register("https://receiver.example");
+    let replay = client.dead_letters().replay(7);
+    for _ in 0..2 {
+        register.clone().send().await.unwrap_err();
+        replay.clone().dry_run(true).send().await.unwrap_err();
+    }
+    let keys = keys(&server).await;
+    assert!(keys[0] == keys[2] && keys[1] == keys[3] && keys[0] != keys[1], "{keys:?}");
 }
 
 #[tokio::test]
@@ -368,6 +367,17 @@ async fn an_endpoint_is_tried_out_once() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(problem(503, "unavailable")).mount(&server).await;
     assert_eq!(client(&server).webhooks().test(Uuid::now_v7()).await.unwrap_err().attempts, 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_says_nothing_may_keep_the_clinic_waiting_for_longer_than_a_try() {
+    let server = MockServer::start().await;
+    let tried = json!({"delivered": false, "code": "webhook_timeout", "status": null, "millis": 15000});
+    // Twice as long as this client's tries may take.
+    let answer = ResponseTemplate::new(200).set_body_json(tried).set_delay(Duration::from_millis(600));
+    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    let tried = client(&server).webhooks().test(Uuid::now_v7()).await.unwrap();
+    assert_eq!(tried.code.as_deref(), Some("webhook_timeout"));
 }
 
 #[tokio::test]

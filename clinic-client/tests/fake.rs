@@ -129,6 +129,17 @@ async fn lists_are_streams_over_their_pages_and_go_on_after_an_error() {
 }
 
 #[tokio::test]
+async fn what_a_clinic_was_asked_is_shown_without_naming_patients() {
+    let clinic = FakeClinic::start().await.unwrap();
+    clinic.client().bookings().list().patient("PAC4711").limit(3).send().await.unwrap();
+    clinic.client().health().await.unwrap();
+    assert!(clinic.calls()[0].path.contains("PAC4711"));
+    let shown = format!("{:?}", clinic.calls());
+    assert!(!shown.contains("PAC4711") && shown.contains(r#"path: "/bookings", query: ["patient_id", "limit"]"#), "{shown}");
+    assert!(shown.contains(r#"path: "/health", query: []"#), "{shown}");
+}
+
+#[tokio::test]
 async fn events_come_once_and_in_order_over_broken_connections() {
     for fault in faults() {
         let clinic = FakeClinic::builder().undecided().start().await.unwrap();

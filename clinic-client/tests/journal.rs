@@ -196,12 +196,13 @@ async fn what_is_refused_is_forgotten_and_keeps_nothing_else_from_being_booked()
     client.bookings().request(request()).send().await.unwrap();
     let journal = Journal::open(&path).await.unwrap();
     let passed = BookRequest::at(Utc::now() - TimeDelta::days(1)).patient("PAC001").doctor("DOC001");
-    for begun in [request(), passed, request().doctor("DOC002"), request().doctor("DOC003")] {
+    let too_large = request().named("x".repeat(70_000));
+    for begun in [request(), passed, too_large, request().doctor("DOC002"), request().doctor("DOC003")] {
         journal.begin(begun).await.unwrap();
     }
     drop(journal);
-    // The slot went elsewhere; the time has passed; nobody answers; booked.
-    clinic.plan([Fault::None, Fault::None, Fault::DropBefore, Fault::DropBefore, Fault::DropBefore]);
+    // The slot went elsewhere; the time has passed; no clinic takes as much; nobody answers; booked.
+    clinic.plan([Fault::None, Fault::None, Fault::None, Fault::DropBefore, Fault::DropBefore, Fault::DropBefore]);
     for doctor in ["DOC003", "DOC002"] {
         let booked = call(&client, &path, None, |_| {}).await;
         assert_eq!(booked.iter().map(|booking| booking.doctor_id.as_deref()).collect::<Vec<_>>(), [Some(doctor)]);

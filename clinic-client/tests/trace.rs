@@ -11,7 +11,7 @@ use chrono::{TimeDelta, Utc};
 use clinic_client::{BookRequest, Client};
 use serde_json::json;
 use tracing::{
-    Subscriber,
+    Event, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
@@ -24,13 +24,16 @@ use wiremock::{
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const PRIVATE: [&str; 3] = ["hush-hush-hush", "PAC-4711", "Juan"];
 
-/// The fields of every span, by its name and in order.
+/// The fields of every span, by its name and in order, and those of every event.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<Span>>>);
+struct Seen {
+    spans: Arc<Mutex<Vec<Span>>>,
+    events: Arc<Mutex<Vec<Fields>>>,
+}
 
 type Span = (u64, &'static str, Fields);
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Fields(BTreeMap<&'static str, String>);
 
 impl Visit for Fields {
@@ -43,21 +46,33 @@ impl<S: Subscriber> Layer<S> for Seen {
     fn on_new_span(&self, span: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
         let mut fields = Fields::default();
         span.record(&mut fields);
-        self.0.lock().unwrap().push((id.into_u64(), span.metadata().name(), fields));
+        self.spans.lock().unwrap().push((id.into_u64(), span.metadata().name(), fields));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         // Ids are given anew once a span is closed: the last of this id.
-        if let Some((_, _, fields)) = self.0.lock().unwrap().iter_mut().rev().find(|(of, _, _)| *of == id.into_u64()) {
+        if let Some((_, _, fields)) = self.spans.lock().unwrap().iter_mut().rev().find(|(of, _, _)| *of == id.into_u64()) {
             values.record(fields);
         }
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        self.events.lock().unwrap().push(fields);
     }
 }
 
 impl Seen {
     /// The spans of this name.
     fn of(&self, name: &str) -> Vec<BTreeMap<&'static str, String>> {
-        self.0.lock().unwrap().iter().filter(|(_, of, _)| *of == name).map(|(_, _, fields)| fields.0.clone()).collect()
+        self.spans.lock().unwrap().iter().filter(|(_, of, _)| *of == name).map(|(_, _, fields)| fields.0.clone()).collect()
+    }
+
+    /// All that was said, in spans and in events, of whichever crate.
+    fn all(&self) -> String {
+        let spans: Vec<_> = self.spans.lock().unwrap().iter().map(|(_, _, fields)| fields.clone()).collect();
+        format!("{spans:?} {:?}", self.events.lock().unwrap())
     }
 }
 
@@ -91,7 +106,8 @@ async fn a_call_is_a_span_that_names_no_patient_and_no_token() {
     let names = ["attempts", "error", "method", "operation", "request_id", "status", "traceparent"];
     let request_id = error.request_id.unwrap();
     assert_eq!(names.map(|name| booked[name].as_str()), ["1", "unknown", "POST", "book", &request_id, "409", PARENT]);
-    let said = format!("{listed:?} {booked:?}");
+    let said = seen.all();
+    assert!(said.contains("trying again"), "{said}");
     assert!(PRIVATE.iter().all(|private| !said.contains(private)), "{said}");
 
     let asked = server.received_requests().await.unwrap();

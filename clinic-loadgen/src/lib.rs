@@ -3,7 +3,7 @@
 //! In reading order: [`scenario`] (what a run is to do), [`load`] (how much, how fast), [`draw`] (who asks for what), [`tally`] (what
 //! came of it), [`series`] (the same, second by second), [`log`] (the same, request by request), [`drive`] (sending), [`settle`]
 //! (following all until it is decided and told), [`report`], [`threshold`] (what is demanded of it), [`run`] (all of that in one),
-//! [`verdict`] (which promises were broken), [`verify`] (reading what it judges), [`chaos`] (breaking it meanwhile), [`command`].
+//! [`verdict`] (which promises were broken), [`verify`] (reading what it judges), [`chaos`] (breaking it meanwhile), `view` (how it stands), [`command`].
 
 mod chance;
 pub mod chaos;
@@ -23,3 +23,4 @@ pub mod tally;
 pub mod threshold;
 pub mod verdict;
 pub mod verify;
+mod view;

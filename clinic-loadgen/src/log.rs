@@ -81,6 +81,9 @@ pub enum Outcome {
     Accepted {
         /// The booking.
         booking: Uuid,
+        /// What the answer shows, where that is not the visit that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        otherwise: Option<Box<Visit>>,
     },
     /// It surely did not.
     Refused {
@@ -95,11 +98,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What an answer means.
+    /// What an answer to a request for `asked` means.
     #[must_use]
-    pub fn of(answer: &Result<BookingView, Error>) -> Self {
+    pub fn of(answer: &Result<BookingView, Error>, asked: &Visit) -> Self {
         match answer {
-            Ok(booking) => Self::Accepted { booking: booking.id },
+            Ok(booking) => {
+                let shown = Visit::of(booking);
+                Self::Accepted { booking: booking.id, otherwise: (shown != *asked).then(|| Box::new(shown)) }
+            }
             Err(error) if is_refusal(error) => Self::Refused { code: tally::code(error) },
             Err(error) => Self::Unknown { code: tally::code(error) },
         }
@@ -231,6 +237,7 @@ fn bare(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use clinic_client::Problem;
+    use serde_json::json;
 
     use super::*;
     use crate::draw::Draw;
@@ -238,7 +245,11 @@ mod tests {
     fn refused(code: ProblemCode, attempts: u32) -> Outcome {
         let mut error = Error::new(ErrorKind::Api(Box::new(Problem::new(code, ""))));
         error.attempts = attempts;
-        Outcome::of(&Err(error))
+        Outcome::of(&Err(error), &visit())
+    }
+
+    fn visit() -> Visit {
+        Draw::new(1, 1, 1, Utc::now()).arrival(0).visit
     }
 
     #[test]
@@ -248,7 +259,25 @@ mod tests {
         assert_eq!(refused(ProblemCode::Unavailable, 2), Outcome::Unknown { code: "unavailable".into() });
         assert_eq!(refused(ProblemCode::OutcomeUnknown, 1), Outcome::Unknown { code: "outcome_unknown".into() });
         assert_eq!(refused(ProblemCode::Internal, 1), Outcome::Unknown { code: "internal".into() });
-        assert_eq!(Outcome::of(&Err(Error::new(ErrorKind::Timeout))), Outcome::Unknown { code: "timeout".into() });
+        assert_eq!(Outcome::of(&Err(Error::new(ErrorKind::Timeout)), &visit()), Outcome::Unknown { code: "timeout".into() });
+    }
+
+    #[test]
+    fn an_answer_that_shows_another_visit_is_kept_with_it() {
+        let asked = visit();
+        let booking = json!({
+            "id": Uuid::nil(), "status": "pending", "reason": null, "message": "", "patient_id": "P", "patient_name": null,
+            "doctor_id": asked.doctor, "datetime": asked.start, "end": asked.end, "duration_minutes": 30, "timezone": "UTC",
+            "language": "es", "attempts": 0, "created_at": asked.start, "decide_by": asked.start, "decided_at": null, "replay_of": null,
+            "replayed_as": null, "notices": []
+        });
+        let mut booking: BookingView = serde_json::from_value(booking).unwrap();
+        let accepted = |otherwise| Outcome::Accepted { booking: Uuid::nil(), otherwise };
+        assert_eq!(Outcome::of(&Ok(booking.clone()), &asked), accepted(None));
+        assert!(!serde_json::to_string(&accepted(None)).unwrap().contains("otherwise"));
+        booking.doctor_id = Some("another".into());
+        let shown = Visit { doctor: "another".into(), ..asked.clone() };
+        assert_eq!(Outcome::of(&Ok(booking), &asked), accepted(Some(Box::new(shown))));
     }
 
     /// A disk with room for so many bytes.
@@ -269,8 +298,7 @@ mod tests {
     async fn a_disk_that_fills_up_stops_the_run_and_is_said() {
         let stop = CancellationToken::new();
         let log = Log::begin(Disk(1000), &Header::new("http://clinic.example", 1), stop.clone()).unwrap();
-        let visit = Draw::new(1, 1, 1, Utc::now()).arrival(0).visit;
-        let line = Line::new(0, Utc::now(), visit, Outcome::Unknown { code: "timeout".into() });
+        let line = Line::new(0, Utc::now(), visit(), Outcome::Unknown { code: "timeout".into() });
         // Nobody takes lines any more once the disk is full.
         while log.lines().send(line.clone()).await.is_ok() {}
         assert_eq!(log.finish().await.unwrap_err().kind(), io::ErrorKind::StorageFull);

@@ -55,7 +55,8 @@ impl Scenario {
     /// Who asks for what, from tomorrow on.
     #[must_use]
     pub fn draw(&self) -> Draw {
-        Draw::new(self.seed, self.doctors, self.slots, Utc::now()).patients(self.patients).hot(self.hot_slots).mix(self.mix)
+        let draw = Draw::new(self.seed, self.doctors, self.slots, Utc::now()).prefix(self.prefix.clone()).contacts(self.contacts);
+        draw.patients(self.patients).hot(self.hot_slots).mix(self.mix)
     }
 
     /// Sets a client up as the scenario says.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use thiserror::Error;
 
 use crate::{
-    draw::{Mix, Share},
+    draw::{Mix, Prefix, Share},
     load::{Arrivals, DurationError, Load, Pace, RATES, Stage, parse_duration},
     threshold::Threshold,
 };
@@ -32,7 +32,7 @@ pub struct Settings {
     /// Open loop: requests a second, sent by schedule; 100 unless set.
     #[arg(long, value_parser = rate)]
     pub rate: Option<f64>,
-    /// For how long, such as 30s or 10m; 10s unless set.
+    /// For how long, such as 30s or 10m; 10s unless set, or as long as it takes where --requests is.
     #[arg(long, value_parser = parse_duration)]
     #[serde(deserialize_with = "length")]
     pub duration: Option<Duration>,
@@ -49,6 +49,9 @@ pub struct Settings {
     /// Closed loop instead: so many callers, each asking again when answered.
     #[arg(long, conflicts_with_all = ["rate", "stage", "arrivals", "in_flight"])]
     pub connections: Option<usize>,
+    /// So many requests at most, the warm-up's too: with the last of them the run is over, whatever time it has left.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests: Option<u64>,
     /// So long before, at the first rate: what is sent then is followed and verified, and counts in no figure.
     #[arg(long, value_parser = parse_duration)]
     #[serde(deserialize_with = "length")]
@@ -56,17 +59,25 @@ pub struct Settings {
     /// Draws the same requests at the same times again; random unless set.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Before the names of all doctors and patients, such as second-: runs against one clinic with other prefixes do not meet.
+    #[arg(long)]
+    #[serde(deserialize_with = "written")]
+    pub prefix: Option<Prefix>,
+    /// Has each patient give a name and an e-mail address, at patients.test, where nobody is.
+    #[arg(long)]
+    pub contacts: bool,
     /// How many patients ask; unless set, each request is another one's.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub patients: Option<u64>,
     /// How many doctors are asked for, 1000 unless set.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99_999))]
     pub doctors: Option<u32>,
-    /// How many half-hour slots each has, from tomorrow on; 15000 unless set.
+    /// How many half-hour slots each has, from tomorrow on; 15000 unless set. No two requests of a run ask for the same slot until all
+    /// were asked for, but for the hot ones.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=17_000))]
     pub slots: Option<u32>,
     /// The dial of contention: this share of the requests asks for one of ten slots, and nearly all of those are in conflict. 0% unless
-    /// set.
+    /// set: then none is, unless another run books with the same prefix.
     #[arg(long)]
     #[serde(deserialize_with = "written")]
     pub hot_slots: Option<Share>,
@@ -100,6 +111,10 @@ pub struct Scenario {
     pub load: Load,
     /// What draws its requests and its schedule.
     pub seed: u64,
+    /// What the names of doctors and patients begin with.
+    pub prefix: Prefix,
+    /// Whether patients give a name and an e-mail address.
+    pub contacts: bool,
     /// See [`Settings::patients`].
     pub patients: Option<u64>,
     /// Doctors.
@@ -159,8 +174,11 @@ impl Settings {
             arrivals: self.arrivals.or(others.arrivals),
             in_flight: self.in_flight.or(others.in_flight),
             connections: self.connections.or(others.connections),
+            requests: self.requests.or(others.requests),
             warm_up: self.warm_up.or(others.warm_up),
             seed: self.seed.or(others.seed),
+            prefix: self.prefix.or(others.prefix),
+            contacts: self.contacts || others.contacts,
             patients: self.patients.or(others.patients),
             doctors: self.doctors.or(others.doctors),
             slots: self.slots.or(others.slots),
@@ -202,9 +220,14 @@ impl Settings {
         if self.patients == Some(0) {
             return Err(ScenarioError::Range("patients", "at least 1"));
         }
+        if self.requests == Some(0) {
+            return Err(ScenarioError::Range("requests", "at least 1"));
+        }
         Ok(Scenario {
             load,
             seed: self.seed.unwrap_or_else(rand::random),
+            prefix: self.prefix.unwrap_or_default(),
+            contacts: self.contacts,
             patients: self.patients,
             doctors: in_range("doctors", 1..=99_999, "from 1 to 99999", self.doctors.unwrap_or(1000))?,
             slots: in_range("slots", 1..=17_000, "from 1 to 17000", self.slots.unwrap_or(15_000))?,
@@ -225,12 +248,12 @@ impl Settings {
             ("in-flight", self.in_flight.is_some()),
         ];
         let warm_up = self.warm_up.unwrap_or_default();
-        let duration = self.duration.unwrap_or(Duration::from_secs(10));
+        let duration = self.duration.unwrap_or(if self.requests.is_some() { Duration::MAX } else { Duration::from_secs(10) });
         if let Some(connections) = self.connections {
             if let Some((name, _)) = is_open.into_iter().find(|(_, is_set)| *is_set) {
                 return Err(ScenarioError::Contradiction("connections", name));
             }
-            return Ok(Load::closed(connections, duration).warmed_up(warm_up));
+            return Ok(Load { requests: self.requests, ..Load::closed(connections, duration).warmed_up(warm_up) });
         }
         let stages = if self.stage.is_empty() {
             let rate = self.rate.unwrap_or(100.0);
@@ -244,7 +267,8 @@ impl Settings {
             self.stage.clone()
         };
         let arrivals = self.arrivals.unwrap_or_default();
-        Ok(Load { pace: Pace::Open { stages, arrivals, in_flight: self.in_flight.unwrap_or(10_000) }, warm_up })
+        let pace = Pace::Open { stages, arrivals, in_flight: self.in_flight.unwrap_or(10_000) };
+        Ok(Load { pace, warm_up, requests: self.requests })
     }
 }
 
@@ -283,13 +307,17 @@ mod tests {
             warm-up = "10s"
             seed = 7
             doctors = 5
+            requests = 70000
+            prefix = "second-"
+            contacts = true
             hot-slots = "5%"
             mix = "book=80,get=20"
             fail-if = ["p99>50ms", "errors>0.1%"]
             "#,
         )
         .unwrap();
-        assert_eq!((scenario.load.planned(), scenario.load.warm_up), (Duration::from_secs(100), Duration::from_secs(10)));
+        assert_eq!((scenario.load.planned().as_secs(), scenario.load.warm_up), (86, Duration::from_secs(10)));
+        assert_eq!((scenario.load.requests, scenario.contacts, scenario.prefix), (Some(70_000), true, "second-".parse().unwrap()));
         assert!(matches!(scenario.load.pace, Pace::Open { arrivals: Arrivals::Poisson, in_flight: 50, ref stages } if stages.len() == 2));
         assert_eq!((scenario.seed, scenario.doctors, scenario.slots, scenario.thresholds.len()), (7, 5, 15_000, 2));
         assert_eq!((scenario.hot_slots, scenario.mix), ("5%".parse().unwrap(), "book=80,get=20".parse().unwrap()));
@@ -307,6 +335,8 @@ mod tests {
         assert!(said("doctors = 0").contains("doctors"));
         assert!(said("rate = -1.0").contains("rate"));
         assert!(said("patients = 0").contains("patients"));
+        assert!(said("requests = 0").contains("requests"));
+        assert!(said("prefix = \"ñ\"").contains("prefix"));
         assert!(said("rate = 5.0\nconnections = 5").contains("`connections` and `rate`"));
         assert!(said("rate = 5.0\nstage = [\"1s@5\"]").contains("`stage` and `rate`"));
     }
@@ -321,6 +351,17 @@ mod tests {
         let closed = Settings { connections: Some(4), ..Settings::default() };
         assert_eq!(closed.clone().over(stages.clone()).scenario().unwrap().load, Load::closed(4, Duration::from_secs(10)));
         assert!(matches!(stages.over(closed).scenario().unwrap().load.pace, Pace::Open { .. }));
+    }
+
+    #[test]
+    fn a_number_of_requests_takes_as_long_as_it_takes_unless_there_is_a_duration() {
+        let load = |text| file(text).unwrap().load;
+        let second = Duration::from_secs(1);
+        assert_eq!(load("requests = 5\nconnections = 2"), Load::closed(2, Duration::MAX).at_most(5));
+        assert_eq!(load("requests = 5\nconnections = 2\nduration = \"1s\""), Load::closed(2, second).at_most(5));
+        assert_eq!(load("requests = 50\nrate = 5.0").planned(), Duration::from_secs(10));
+        assert_eq!(load("requests = 50\nrate = 5.0\nduration = \"1s\"").planned(), second);
+        assert_eq!(load("requests = 50\nstage = [\"1s@5\"]").planned(), second);
     }
 
     #[test]

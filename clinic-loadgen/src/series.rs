@@ -217,7 +217,8 @@ pub struct Progress {
     pub phase: Phase,
     /// For how long it runs.
     pub elapsed: Duration,
-    /// How long it sends, if it is not stopped: warm-up and stages.
+    /// How long it sends, if it is not stopped: warm-up and stages, or less where a number of requests ends it;
+    /// [`Duration::MAX`] where nobody knows.
     pub planned: Duration,
     /// The rate aimed at now, in requests a second; none in a closed loop.
     pub target: Option<f64>,

@@ -54,8 +54,11 @@ impl Claims {
         let (from, to) = self.span.unwrap_or((line.start, line.end));
         self.span = Some((from.min(line.start), to.max(line.end)));
         match line.outcome {
-            Outcome::Accepted { booking } => {
+            Outcome::Accepted { booking, otherwise } => {
                 self.verdict.accepted += 1;
+                if otherwise.is_some() {
+                    self.verdict.breaches.push(Breach::new(Kind::Lost, [booking], "accepted as another visit than was asked for"));
+                }
                 let claim = Claim { request: line.index, doctor: line.doctor, start: line.start };
                 if let Some(other) = self.accepted.insert(booking, claim) {
                     let detail = format!("requests {} and {}", other.request, line.index);

@@ -147,6 +147,16 @@ impl Http {
         self.address.get()
     }
 
+    /// Where it serves, followed over its restarts.
+    pub(crate) fn follow(&self) -> Address {
+        self.address.clone()
+    }
+
+    /// Where what is seen is written down.
+    pub(crate) const fn observed(&self) -> &Arc<Observed> {
+        &self.observed
+    }
+
     /// `POST /book`.
     pub async fn book(&self, body: &Value) -> Answer {
         self.try_book(body, None, Duration::from_secs(60)).await.unwrap_or_else(give_up)

@@ -5,10 +5,11 @@
 //! clinic of several processes ([`cluster`]) over a RabbitMQ in a container ([`rabbit`]), behind a network that can fail
 //! ([`relay`]) or be cut off at any byte ([`cutter`]); patients and systems to be told, who refuse as they are told ([`mailbox`],
 //! [`receiver`]), with certificates of an authority of the test's own ([`authority`]); it speaks to it with
-//! one method per endpoint ([`http`]), many clients at once if need be ([`load`]), or following bookings live ([`stream`]); waits
+//! one method per endpoint ([`http`]), with the load tool's many callers ([`load`], [`answers`]), or following bookings live ([`stream`]); waits
 //! for conditions instead of sleeping ([`eventually`]); and holds what came of it against what was promised
 //! ([`checker`]). Another project can use it to test its own deployment: the checker needs a store's file and a log.
 
+pub mod answers;
 pub mod authority;
 pub mod checker;
 pub mod cluster;

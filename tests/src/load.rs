@@ -1,246 +1,141 @@
-//! Many clients at once, at a bounded rate, which write down what they see.
+//! Load on a clinic under test, made by `clinic-loadgen`: what it sees accepted goes to the log outside of the clinic's process.
 
-use std::{
-    ops::AddAssign,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+use std::{sync::Arc, time::Duration};
+
+use chrono::{Days, Utc};
+use clinic_client::{Client, RetryPolicy};
+use clinic_loadgen::{
+    draw::{Draw, Visit},
+    drive::drive,
+    load::Load as Pacing,
+    log::{Line, Outcome},
+};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    answers::Answers,
+    checker::{AcceptedSeen, Observed},
+    http::Http,
+    relay::Relay,
+    stream::allow_files,
 };
 
-use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
-use serde_json::{Value, json};
-use tokio::task::JoinSet;
+/// Draws the same everywhere: loads differ by their names.
+const SEED: u64 = 1;
+/// When callers give up insisting.
+const WITHIN: Duration = Duration::from_secs(900);
+/// The longest pause of who insists: a clinic that was started again is soon found.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Connections of a load that find no answer for a while, and what leads them on.
+const FILES: u64 = 16_384;
 
-use crate::http::Http;
-
-/// How bookings are asked for.
-#[derive(Clone)]
+/// Bookings that are asked for, each of a slot and by a patient of its own.
+#[derive(Clone, Debug)]
 pub struct Load {
-    /// Clients, each with one request at a time.
-    pub clients: usize,
-    /// Requests in all.
-    pub bookings: usize,
-    /// Requests begun per second at most, over all clients.
-    pub rate: Option<f64>,
-    /// Whether a request without a clear answer (503, 504, none at all) is made again with its key until there is one.
-    pub insist: bool,
-    /// How long a client waits for each answer.
-    pub answer_within: Duration,
-    /// When clients give up insisting.
-    pub within: Duration,
-    /// The body of each request, by its number.
-    pub body: Arc<dyn Fn(usize) -> Value + Send + Sync>,
-    /// Before the number of each request in its idempotency key.
-    pub keys: String,
-}
-
-impl std::fmt::Debug for Load {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Load").field("clients", &self.clients).field("bookings", &self.bookings).finish_non_exhaustive()
-    }
+    name: String,
+    pacing: Pacing,
+    insists: bool,
+    answer_within: Duration,
 }
 
 impl Load {
-    /// So many bookings by so many clients, each of a slot and a patient of its own. Loads of one store differ by `keys`.
+    /// So many bookings by so many callers, each asking again when answered. Loads of one store differ by name.
     #[must_use]
-    pub fn new(keys: &str, clients: usize, bookings: usize) -> Self {
-        let prefix = keys.to_owned();
-        Self {
-            clients,
-            bookings,
-            rate: None,
-            insist: false,
-            answer_within: Duration::from_secs(20),
-            within: Duration::from_secs(900),
-            body: Arc::new(move |number| slot_of_its_own(&prefix, number)),
-            keys: keys.to_owned(),
-        }
+    pub fn closed(name: &str, callers: usize, bookings: usize) -> Self {
+        Self::of(name, Pacing::closed(callers, Duration::MAX).at_most(bookings as u64))
     }
 
-    /// Insisting on a clear answer.
+    /// So many bookings at a steady rate a second, however long the answers take.
+    #[must_use]
+    pub fn steady(name: &str, rate: f64, bookings: usize) -> Self {
+        Self::of(name, Pacing::steady(rate, Duration::MAX, bookings).at_most(bookings as u64))
+    }
+
+    fn of(name: &str, pacing: Pacing) -> Self {
+        Self { name: name.to_owned(), pacing, insists: false, answer_within: Duration::from_secs(20) }
+    }
+
+    /// Insisting on a clear answer: what has none (503, 504, none at all) is asked for again with its key until it has.
     #[must_use]
     pub const fn insisting(mut self) -> Self {
-        self.insist = true;
+        self.insists = true;
         self
     }
 
-    /// With other bodies.
-    #[must_use]
-    pub fn bodies(mut self, body: impl Fn(usize) -> Value + Send + Sync + 'static) -> Self {
-        self.body = Arc::new(body);
-        self
-    }
-
-    /// By patients with an address for mails each ([`mail_of`]).
-    #[must_use]
-    pub fn by_mail(self) -> Self {
-        let (prefix, body) = (self.keys.clone(), self.body.clone());
-        self.bodies(move |number| {
-            let mut request = body(number);
-            request["contact"] = json!({ "email": mail_of(&prefix, number) });
-            request
-        })
-    }
-
-    /// At a bounded rate.
-    #[must_use]
-    pub const fn at_most_per_second(mut self, rate: f64) -> Self {
-        self.rate = Some(rate);
-        self
-    }
-
-    /// With clients that wait no longer for an answer.
+    /// With callers that wait no longer for an answer.
     #[must_use]
     pub const fn waiting_at_most(mut self, time: Duration) -> Self {
         self.answer_within = time;
         self
     }
 
-    /// Runs all requests and counts how they were answered.
-    pub async fn run(&self, http: &Http) -> Tally {
-        let next = Arc::new(AtomicUsize::new(0));
-        let began = Instant::now();
-        let mut clients = JoinSet::new();
-        for _ in 0..self.clients {
-            let (load, http, next) = (self.clone(), http.clone(), next.clone());
-            clients.spawn(async move {
-                let mut tally = Tally::default();
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= load.bookings {
-                        return tally;
-                    }
-                    if let Some(rate) = load.rate {
-                        tokio::time::sleep_until((began + Duration::from_secs_f64(number as f64 / rate)).into()).await;
-                    }
-                    load.one(&http, number, began + load.within, &mut tally).await;
-                }
-            });
-        }
-        let mut all = Tally::default();
-        while let Some(tally) = clients.join_next().await {
-            all += tally.expect("a client does not panic");
-        }
-        all.took = began.elapsed();
-        all
+    /// The patients' ids.
+    pub fn patients(&self) -> impl Iterator<Item = String> + use<> {
+        let draw = draw(&self.name);
+        (0..self.pacing.requests.unwrap_or_default()).map(move |number| draw.arrival(number).patient)
     }
 
-    async fn one(&self, http: &Http, number: usize, deadline: Instant, tally: &mut Tally) {
-        let body = (self.body)(number);
-        let key = format!("{}-{number}", self.keys);
-        loop {
-            let asked = Instant::now();
-            let status = http.try_book(&body, Some(&key), self.answer_within).await.map(|answer| answer.status);
-            if status.is_ok() {
-                tally.slowest = tally.slowest.max(asked.elapsed());
-            }
-            let clear = match status {
-                Ok(202) => {
-                    tally.accepted += 1;
-                    true
-                }
-                Ok(409) => {
-                    tally.taken += 1;
-                    true
-                }
-                Ok(429) => {
-                    tally.too_many += 1;
-                    true
-                }
-                Ok(503) => {
-                    tally.unavailable += 1;
-                    false
-                }
-                Ok(504) => {
-                    tally.unknown += 1;
-                    false
-                }
-                Ok(_) => {
-                    tally.other += 1;
-                    true
-                }
-                Err(_) => {
-                    tally.unanswered += 1;
-                    false
-                }
-            };
-            if clear || !self.insist || Instant::now() >= deadline {
-                tally.unclear += usize::from(!clear);
-                return;
-            }
-            // Not to spin while the clinic is down.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// Asks for all of them, and says how that was answered.
+    ///
+    /// # Panics
+    /// When no port can be had on this host.
+    pub async fn run(&self, http: &Http) -> Answers {
+        allow_files(FILES);
+        let door = Relay::before(http.follow()).await.expect("a port on this host");
+        let retry = RetryPolicy::default().tries(if self.insists { u32::MAX } else { 1 }).longest(PAUSE).budget(u32::MAX);
+        let client = Client::builder(&format!("http://{}", door.address())).no_proxy().timeout(self.answer_within);
+        let client = client.call_timeout(WITHIN).retry(retry).build().expect("a plain client can be built");
+        let (lines, seen) = mpsc::channel(1024);
+        let seeing = tokio::spawn(see(seen, http.observed().clone()));
+        let (draw, progress, stop) = (draw(&self.name), watch::Sender::default(), CancellationToken::new());
+        let (tally, took) = drive(&client, &draw, &self.pacing, SEED, Some(lines), &progress, &stop).await;
+        seeing.await.expect("who writes down does not panic");
+        Answers::of(&tally, took)
     }
 }
 
-/// How requests were answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// 202.
-    pub accepted: usize,
-    /// 409.
-    pub taken: usize,
-    /// 429.
-    pub too_many: usize,
-    /// 503.
-    pub unavailable: usize,
-    /// 504.
-    pub unknown: usize,
-    /// Anything else.
-    pub other: usize,
-    /// Refused, cut off or too late.
-    pub unanswered: usize,
-    /// Requests that ended without a clear answer.
-    pub unclear: usize,
-    /// How long it took.
-    pub took: Duration,
-    /// The longest that an answer took.
-    pub slowest: Duration,
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.accepted += other.accepted;
-        self.taken += other.taken;
-        self.too_many += other.too_many;
-        self.unavailable += other.unavailable;
-        self.unknown += other.unknown;
-        self.other += other.other;
-        self.unanswered += other.unanswered;
-        self.unclear += other.unclear;
-        self.took += other.took;
-        self.slowest = self.slowest.max(other.slowest);
-    }
-}
-
-/// Midnight (UTC) of a day to come.
+/// Who asks for what in a load of this name: 500 doctors with 1,000 half-hours each, from the day after tomorrow on.
 ///
 /// # Panics
-/// Never within this calendar's range.
+/// When the name is longer than 19 characters, or not of letters, digits, hyphens and underscores.
 #[must_use]
-pub fn day(ahead: u64) -> DateTime<Utc> {
-    let date = Utc::now().date_naive().checked_add_days(Days::new(ahead)).expect("a day within the calendar");
-    date.and_time(NaiveTime::MIN).and_utc()
+pub fn draw(name: &str) -> Draw {
+    let prefix = format!("{name}-").parse().expect("a short, plain name");
+    Draw::new(SEED, 500, 1_000, Utc::now() + Days::new(1)).prefix(prefix).contacts(true)
 }
 
-/// A request for a slot and by a patient that no other number has: 500 doctors, half-hours from the day after tomorrow.
-#[must_use]
-pub fn slot_of_its_own(prefix: &str, number: usize) -> Value {
-    let half_hours = i32::try_from(number / 500).unwrap_or(i32::MAX);
-    let start = day(2) + TimeDelta::minutes(30) * half_hours;
-    json!({
-        "patient_id": format!("PAC-{prefix}-{number}"),
-        "patient_name": format!("Nombre Secreto {number}"),
-        "doctor_id": format!("DOC-{prefix}-{}", number % 500),
-        "datetime": start.to_rfc3339(),
-    })
+/// Writes down what is accepted, as it was answered.
+async fn see(mut lines: mpsc::Receiver<Line>, observed: Arc<Observed>) {
+    while let Some(line) = lines.recv().await {
+        if let Outcome::Accepted { booking: id, otherwise } = line.outcome {
+            let Visit { doctor, start, end, .. } = otherwise.map_or(Visit::new(line.doctor, line.start, line.end), |shown| *shown);
+            let (start, end) = (start.timestamp_millis(), end.timestamp_millis());
+            observed.accepted(AcceptedSeen { id, doctor: Some(doctor), start, end, key: None });
+        }
+    }
 }
 
-/// The address of the patient of this number.
-#[must_use]
-pub fn mail_of(prefix: &str, number: usize) -> String {
-    format!("pac-{prefix}-{number}@patients.test")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_answered_is_written_down_and_not_what_was_asked_for() {
+        let (asked, shown) = (draw("asked").arrival(0).visit, draw("shown").arrival(1).visit);
+        let (lines, seen) = mpsc::channel(4);
+        let (observed, ids) = (Arc::new(Observed::default()), [1, 2].map(uuid::Uuid::from_u128));
+        let as_asked = Outcome::Accepted { booking: ids[0], otherwise: None };
+        let otherwise = Outcome::Accepted { booking: ids[1], otherwise: Some(Box::new(shown.clone())) };
+        for outcome in [as_asked, Outcome::Refused { code: "slot_taken".into() }, otherwise] {
+            lines.send(Line::new(0, Utc::now(), asked.clone(), outcome)).await.unwrap();
+        }
+        drop(lines);
+        see(seen, observed.clone()).await;
+        let accepted = |id, visit: Visit| {
+            let (start, end) = (visit.start.timestamp_millis(), visit.end.timestamp_millis());
+            AcceptedSeen { id, doctor: Some(visit.doctor), start, end, key: None }
+        };
+        assert_eq!(observed.snapshot().accepted, [accepted(ids[0], asked), accepted(ids[1], shown)]);
+    }
 }

@@ -24,6 +24,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use crate::http::Address;
+
 /// Pieces of one direction that are under way at once.
 const UNDER_WAY: usize = 64;
 /// The largest piece, in bytes.
@@ -63,13 +65,23 @@ impl Relay {
     /// # Errors
     /// When no port can be had.
     pub async fn to(target: &str) -> io::Result<Self> {
+        let address = Address::default();
+        address.set(target);
+        Self::before(address).await
+    }
+
+    /// A relay to wherever a clinic serves: who is connected anew finds it there after a restart.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn before(target: Address) -> io::Result<Self> {
         // Bound and never listening: it keeps the port ours while the listener is gone, so that it can truly refuse.
         let keeper = socket("127.0.0.1:0".parse().expect("an address"))?;
         let address = keeper.local_addr()?;
         let listener = socket(address)?.listen(1024)?;
         let (state, seen) = watch::channel(State { weather: Weather::Fair, resets: 0 });
         let open = Arc::<AtomicUsize>::default();
-        let lines = Lines { target: target.to_owned(), address, state: seen, open: Arc::clone(&open), _keeper: Arc::new(keeper) };
+        let lines = Lines { target, address, state: seen, open: Arc::clone(&open), _keeper: Arc::new(keeper) };
         let accepting = tokio::spawn(lines.accept(listener));
         Ok(Self { address, state, open, accepting })
     }
@@ -127,7 +139,7 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 /// What every connection is made of.
 #[derive(Clone)]
 struct Lines {
-    target: String,
+    target: Address,
     address: SocketAddr,
     state: watch::Receiver<State>,
     open: Arc<AtomicUsize>,
@@ -155,7 +167,7 @@ impl Lines {
 
     async fn connect(self, mut client: TcpStream) {
         let resets = self.state.borrow().resets;
-        let Ok(mut server) = TcpStream::connect(&self.target).await else {
+        let Ok(mut server) = TcpStream::connect(self.target.get()).await else {
             let _ = client.set_zero_linger();
             return;
         };
@@ -322,6 +334,19 @@ mod tests {
         hear(&mut stream, 100_000).await.unwrap();
         let took = began.elapsed();
         assert!(took >= Duration::from_millis(200), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn it_follows_a_clinic_to_another_address() {
+        let clinic = Address::default();
+        let relay = Relay::before(clinic.clone()).await.unwrap();
+        assert!(hear(&mut connect(&relay).await, 1).await.is_err());
+        for _ in 0..2 {
+            clinic.set(&echo().await);
+            let mut stream = connect(&relay).await;
+            say(&mut stream, b"here").await;
+            assert_eq!(hear(&mut stream, 4).await.unwrap(), b"here");
+        }
     }
 
     #[tokio::test]

@@ -16,6 +16,15 @@ use super::{
 /// The file is written anew once it has so many finished records.
 const MOST_FINISHED: usize = 1000;
 
+/// How a record comes on disk.
+#[derive(Clone, Copy)]
+struct Disk {
+    write: fn(&mut fs::File, &[u8]) -> io::Result<()>,
+    sync: fn(&fs::File) -> io::Result<()>,
+}
+
+const DISK: Disk = Disk { write: fs::File::write_all, sync: fs::File::sync_data };
+
 /// The open file, at its end.
 #[derive(Debug)]
 pub(super) struct File {
@@ -23,7 +32,7 @@ pub(super) struct File {
     file: fs::File,
     open: Vec<(Uuid, BookRequest)>,
     finished: usize,
-    /// A write failed: nobody knows what is on disk.
+    /// A write failed and may not be taken back: nobody knows what is on disk.
     is_broken: bool,
     /// Held for as long as this lives. A file of its own, since the journal's is replaced.
     _lock: fs::File,
@@ -59,41 +68,52 @@ impl File {
         self.open.retain(|(begun, _)| *begun != key);
         self.finished += 1;
         if self.finished >= MOST_FINISHED {
-            self.file = self.intact(|journal| write_anew(&journal.path, &journal.open))?;
+            self.file = write_anew(&self.path, &self.open).inspect_err(|_| self.is_broken = true)?;
             self.finished = 0;
         }
         Ok(())
     }
 
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        self.write(&record.line(), fs::File::sync_data)
+        self.write(&record.line(), DISK)
     }
 
     /// Writes a line and syncs it, or takes it back as well as it can: what failed is not to come back as begun.
-    fn write(&mut self, line: &[u8], sync: fn(&fs::File) -> io::Result<()>) -> Result<(), JournalError> {
-        self.intact(|journal| {
-            let length = journal.file.metadata()?.len();
-            journal.file.write_all(line).and_then(|()| sync(&journal.file)).inspect_err(|_| {
-                let _ = journal.file.set_len(length).and_then(|()| journal.file.sync_all());
-            })
+    fn write(&mut self, line: &[u8], disk: Disk) -> Result<(), JournalError> {
+        self.intact()?;
+        let length = self.file.metadata()?.len();
+        if let Err(error) = (disk.write)(&mut self.file, line) {
+            // The disk is full, most likely. Taken back for sure, the journal is as it was.
+            self.is_broken = self.take_back(length).is_err();
+            return Err(error.into());
+        }
+        (disk.sync)(&self.file).map_err(|error| {
+            // What a sync that fails has lost, a later one that succeeds does not tell.
+            self.is_broken = true;
+            let _ = self.take_back(length);
+            error.into()
         })
     }
 
-    /// Does a piece of work on the file, and nothing more once one failed.
-    fn intact<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> Result<T, JournalError> {
-        if self.is_broken {
-            return Err(JournalError::Broken);
-        }
-        let done = work(self);
-        self.is_broken = done.is_err();
-        Ok(done?)
+    fn take_back(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.file.sync_all()
+    }
+
+    const fn intact(&self) -> Result<(), JournalError> {
+        if self.is_broken { Err(JournalError::Broken) } else { Ok(()) }
     }
 }
 
 /// Puts a file with these entries in the journal's place: the old one or the new one is there, whenever this is cut off.
 fn write_anew(path: &Path, open: &[(Uuid, BookRequest)]) -> io::Result<fs::File> {
     let next = beside(path, ".next");
-    let mut file = private(OpenOptions::new().create(true).truncate(true).write(true)).open(&next)?;
+    // What lies there was left by a process that died, and may be anybody's to read, or a link to elsewhere.
+    match fs::remove_file(&next) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = private(OpenOptions::new().create_new(true).write(true)).open(&next)?;
     for (key, request) in open {
         file.write_all(&Record::Begun { key: *key, request: Box::new(request.clone()) }.line())?;
     }
@@ -232,11 +252,55 @@ mod tests {
         let key = Uuid::now_v7();
         file.begin(key, &request()).unwrap();
         let next = Record::Begun { key: Uuid::now_v7(), request: Box::new(request()) };
-        let failed = file.write(&next.line(), |_| Err(ErrorKind::StorageFull.into()));
+        let failed = file.write(&next.line(), Disk { sync: |_| Err(ErrorKind::StorageFull.into()), ..DISK });
         assert!(matches!(failed, Err(JournalError::Io(error)) if error.kind() == ErrorKind::StorageFull));
         assert!(matches!(file.finish(key), Err(JournalError::Broken)));
         drop(file);
         assert_eq!(keys(&File::open(&path).unwrap().1), [key]);
+    }
+
+    #[test]
+    fn a_record_that_found_no_room_is_taken_back_and_the_journal_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (mut file, _) = File::open(&path).unwrap();
+        let (key, next) = (Uuid::now_v7(), Uuid::now_v7());
+        file.begin(key, &request()).unwrap();
+        let full = Disk {
+            write: |file, line| {
+                file.write_all(&line[..line.len() / 2])?;
+                Err(ErrorKind::StorageFull.into())
+            },
+            ..DISK
+        };
+        let line = Record::Begun { key: Uuid::now_v7(), request: Box::new(request()) }.line();
+        assert!(matches!(file.write(&line, full), Err(JournalError::Io(error)) if error.kind() == ErrorKind::StorageFull));
+        file.begin(next, &request()).unwrap();
+        file.finish(key).unwrap();
+        drop(file);
+        assert_eq!(keys(&File::open(&path).unwrap().1), [next]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_process_that_died_left_beside_it_is_not_written_into() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("j"), folder.path().join("elsewhere"));
+        fs::write(&elsewhere, "theirs").unwrap();
+        for is_link in [false, true] {
+            let next = beside(&path, ".next");
+            if is_link {
+                symlink(&elsewhere, &next).unwrap()
+            } else {
+                fs::copy(&elsewhere, &next).map(drop).unwrap()
+            }
+            let (mut file, _) = File::open(&path).unwrap();
+            file.begin(Uuid::now_v7(), &request()).unwrap();
+            let kept = fs::symlink_metadata(&path).unwrap();
+            assert!(kept.is_file() && kept.permissions().mode() & 0o777 == 0o600, "{is_link}: {kept:?}");
+            assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "theirs");
+        }
     }
 
     /// An earlier process may have been killed before its last record, or the name of its file, was synced.
@@ -259,13 +323,13 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_may_read_it_and_a_failed_write_ends_it() {
+    fn nobody_else_may_read_it_and_a_write_that_cannot_be_taken_back_ends_it() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("j");
         let (mut file, _) = File::open(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        // Opened for reading only, so that the write fails.
+        // Opened for reading only, so that the write fails, and so does taking it back.
         file.file = fs::File::open(&path).unwrap();
         assert!(matches!(file.begin(Uuid::now_v7(), &request()), Err(JournalError::Io(_))));
         assert!(matches!(file.begin(Uuid::now_v7(), &request()), Err(JournalError::Broken)));

@@ -47,8 +47,13 @@ use self::file::File;
 /// ```
 ///
 /// The file holds what was asked for, patients' names included, until it is finished: it is made readable to its owner alone. One
-/// process has it open at a time, whichever links lead to it. Keys count for each of the clinic's callers: resume with the token with which you began. Cloning is
-/// cheap.
+/// process has it open at a time, whichever links lead to it. Cloning is cheap.
+///
+/// Keys count for each of the clinic's callers: resume with the token with which you began. And the clinic compares a request with the
+/// one that it had under the key as it understood the two: where the language, or the offset of the time, is left out, it takes its own.
+/// Should its operator change `CLINIC_LANGUAGE` or `CLINIC_TIMEZONE` before an entry is resumed, that is another request
+/// (`idempotency_key_reused`), or another time. Give the language, and a time with its offset as [`BookRequest::at`] does, to what may
+/// have to outlast that.
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
@@ -97,7 +102,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`]; nothing was sent. What was written is taken back: only where the disk refuses that, too, does the next process
-    /// find it unfinished.
+    /// find it unfinished. Where it was taken back for sure, as on a disk that is full, the journal can be used on; otherwise whatever
+    /// follows is [`JournalError::Broken`].
     pub async fn begin(&self, request: BookRequest) -> Result<JournalEntry, JournalError> {
         let (shared, key) = (Arc::clone(&self.shared), Uuid::now_v7());
         blocking(move || {

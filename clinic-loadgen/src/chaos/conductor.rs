@@ -38,20 +38,26 @@ pub struct Mark {
     pub outcome: Outcome,
 }
 
+impl Mark {
+    /// The target, and which of its instances.
+    fn whom(&self) -> String {
+        match &self.instance {
+            Some(instance) if *instance != self.target => format!("{} ({instance})", self.target),
+            _ => self.target.clone(),
+        }
+    }
+}
+
 impl From<Mark> for FaultMark {
     fn from(mark: Mark) -> Self {
-        let target = match mark.instance {
-            Some(instance) if instance != mark.target => format!("{} ({instance})", mark.target),
-            _ => mark.target,
-        };
-        let (fault, outcome) = (mark.fault.to_string(), mark.outcome.to_string());
+        let (fault, target, outcome) = (mark.fault.to_string(), mark.whom(), mark.outcome.to_string());
         Self { at_ms: mark.at_ms, until_ms: mark.until_ms, fault, target, outcome }
     }
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:8.3} s  {:<7} {}", self.at_ms as f64 / 1000.0, self.fault, self.instance.as_ref().unwrap_or(&self.target))?;
+        write!(f, "{:8.3} s  {:<7} {}", self.at_ms as f64 / 1000.0, self.fault, self.whom())?;
         write!(f, ": {}", self.outcome)?;
         let Some(until) = self.until_ms else { return Ok(()) };
         write!(f, ", {:.1} s", until.saturating_sub(self.at_ms) as f64 / 1000.0)

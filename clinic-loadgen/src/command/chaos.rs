@@ -18,7 +18,6 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{connect, interrupt::Interrupts, show};
 use crate::{
@@ -36,14 +35,17 @@ use crate::{
     scenario::{Scenario, ScenarioError},
     series::Phase,
     verify::{Claims, verify},
+    view::Watched,
 };
 
 /// How often a booking is asked for at most while the verdict is made.
 const READS: u32 = 10;
 /// How long a clinic that is started here may take to answer.
 const ANSWERS: Duration = Duration::from_secs(30);
-/// The cadence of a fault that has none.
+/// The cadence of a fault that has none, unless a quarter of the run is less.
 const EVERY: Duration = Duration::from_secs(10);
+/// No cadence is shorter.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// What `loadgen chaos` takes.
 #[derive(Args, Clone, Debug)]
@@ -54,7 +56,8 @@ pub struct Chaos {
     /// pause:rabbitmq:3s. Several may be given.
     #[arg(long = "fault", value_name = "KIND:TARGET[:TIME]", required_unless_present = "schedule")]
     faults: Vec<Fault>,
-    /// How often, on average: the first is that of the first fault, and so on; further faults have the last one. 10s unless set.
+    /// How often, on average: the first is that of the first fault, and so on; further faults have the last one. 10s unless set,
+    /// or a quarter of the run where that is less.
     #[arg(long = "every", value_name = "TIME", value_parser = parse_duration)]
     cadences: Vec<Duration>,
     /// Does what another run did: a schedule, or what `loadgen chaos --json` printed.
@@ -91,6 +94,9 @@ pub enum ChaosError {
     /// The run is too short for any fault.
     #[error("no fault has time to happen: --duration is too short for --every")]
     Short,
+    /// Nobody knows how long the run takes, and so when faults are to happen.
+    #[error("a closed loop needs --duration, beside --requests: faults are drawn over its time")]
+    Endless,
     /// The schedule is of no use.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -109,14 +115,11 @@ pub enum ChaosError {
     /// The bookings could not be read back.
     #[error("the bookings could not be read back")]
     Judge(#[source] Error),
-    /// The page could not be written.
-    #[error("the HTML report could not be written")]
-    Html(#[source] io::Error),
     /// Signals cannot be listened for.
     #[error("Ctrl-C cannot be listened for")]
     Signals(#[source] io::Error),
-    /// It was interrupted before anything was sent, or while waiting for the last decisions.
-    #[error("interrupted before it could be judged; everything is whole again")]
+    /// It was interrupted before anything was sent.
+    #[error("interrupted before anything was sent")]
     Interrupted,
 }
 
@@ -138,12 +141,13 @@ pub struct Chaotic {
 impl Chaotic {
     /// What keeps a run without a breach from being a good one.
     fn doubts(&self) -> Vec<&'static str> {
-        let is_pending = self.report.verdict.as_ref().is_none_or(|verdict| verdict.pending > 0);
+        let is_pending = self.report.verdict.as_ref().is_some_and(|verdict| verdict.pending > 0);
         let is_idle = self.report.faults.iter().all(|mark| mark.outcome != Outcome::Done.to_string());
         let doubts = [
-            (is_idle, "no fault was done: the run was over before"),
+            (is_idle && self.failed == 0, "no fault was done: the run was over before"),
             (self.failed > 0, "not every fault could be done"),
             (!self.not_whole.is_empty(), "not everything is whole again"),
+            (self.report.verdict.is_none(), "it was interrupted before it could be judged"),
             (is_pending, "not all is decided yet, and in time: a longer --within waits for it"),
         ];
         doubts.into_iter().filter_map(|(applies, doubt)| applies.then_some(doubt)).collect()
@@ -173,12 +177,13 @@ impl fmt::Display for Chaotic {
 impl Chaos {
     pub(super) fn print(&self, chaotic: &Chaotic) -> ExitCode {
         show(chaotic, self.run.json);
+        let written = self.run.write_page(&chaotic.report);
         if chaotic.is_bad() {
             return ExitCode::FAILURE;
         }
         let doubts = chaotic.doubts();
         doubts.iter().for_each(|doubt| eprintln!("loadgen: {doubt}"));
-        if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) }
+        if doubts.is_empty() { written } else { ExitCode::from(2) }
     }
 
     /// Makes the run, breaks the clinic meanwhile, and judges. The first Ctrl-C ends the sending and the faults, a later one the waiting;
@@ -194,28 +199,32 @@ impl Chaos {
         let targets = self.targets().await?;
         let chaotic = self.break_and_judge(&scenario, schedule, &targets, &mut interrupts).await;
         targets.leave().await;
-        let chaotic = chaotic?;
-        self.run.write_page(&chaotic.report).map_err(ChaosError::Html)?;
-        Ok(chaotic)
+        chaotic
     }
 
     fn plan(&self, scenario: &Scenario) -> Result<Schedule, ChaosError> {
         let schedule = match &self.schedule {
             Some(file) => Schedule::read(file)?,
-            None => Schedule::draw(&self.paced()?, scenario.load.planned(), scenario.seed),
+            None => {
+                let run = scenario.load.planned();
+                if run == Duration::MAX {
+                    return Err(ChaosError::Endless);
+                }
+                Schedule::draw(&self.paced(run)?, run, scenario.seed)
+            }
         };
         if schedule.faults.is_empty() { Err(ChaosError::Short) } else { Ok(schedule) }
     }
 
     /// Each fault with its cadence.
-    fn paced(&self) -> Result<Vec<(Fault, Duration)>, ChaosError> {
+    fn paced(&self, run: Duration) -> Result<Vec<(Fault, Duration)>, ChaosError> {
         if self.cadences.len() > self.faults.len() {
             return Err(ChaosError::Cadences);
         }
-        if self.cadences.iter().any(|every| *every < Duration::from_millis(100)) {
+        if self.cadences.iter().any(|every| *every < LEAST) {
             return Err(ChaosError::Cadence);
         }
-        let last = self.cadences.last().copied().unwrap_or(EVERY);
+        let last = self.cadences.last().copied().unwrap_or_else(|| EVERY.min(run / 4).max(LEAST));
         let cadences = self.cadences.iter().copied().chain(std::iter::repeat(last));
         Ok(self.faults.iter().cloned().zip(cadences).collect())
     }
@@ -251,14 +260,19 @@ impl Chaos {
             answers = self.answers(&client) => answers?,
             () = interrupts.next() => return Err(ChaosError::Interrupted),
         }
-        eprintln!("{schedule}");
+        if !self.run.quiet {
+            eprintln!("{schedule}");
+        }
         let kept = NamedTempFile::new().map_err(RunError::Log)?;
         let path = self.run.log.clone().unwrap_or_else(|| kept.path().to_owned());
         let mut controls = Controls::default();
         let give_up = controls.give_up.clone();
+        let (progress, marks) = (controls.progress.subscribe(), watch::Sender::new(Vec::new()));
         let header = Header::new(&self.run.url, scenario.seed);
         controls.log = Some(Log::create(&path, &header, controls.stop.clone()).map_err(RunError::Log)?);
-        let (ran, marks) = break_meanwhile(&client, scenario, controls, &schedule, targets, interrupts).await;
+        let view = self.run.view(Watched { progress, faults: Some((schedule.faults.clone(), marks.subscribe())) });
+        let (stop, breaking) = (controls.stop.clone(), break_meanwhile(&client, scenario, controls, &schedule, targets, &marks));
+        let ran = interrupts.heed(&stop, &give_up, &view, breaking).await;
         let not_whole = targets.whole().await.into_iter().map(|(name, error)| format!("{name}: {error}")).collect();
         let mut report = ran?;
         let (_, claims) = Claims::read(&path)?;
@@ -268,12 +282,13 @@ impl Chaos {
         });
         let client = client.map_err(RunError::from)?;
         let verdict = select! {
-            verdict = verify(&client, claims, self.attempts, within) => verdict.map_err(ChaosError::Judge)?,
-            () = interrupts.next() => return Err(ChaosError::Interrupted),
+            verdict = verify(&client, claims, self.attempts, within) => Some(verdict.map_err(ChaosError::Judge)?),
+            () = interrupts.next() => None,
         };
+        let marks = marks.borrow().clone();
         let failed = marks.iter().filter(|mark| matches!(mark.outcome, Outcome::Failed(_))).count();
         report.faults = marks.into_iter().map(FaultMark::from).collect();
-        report.verdict = Some(verdict);
+        report.verdict = verdict;
         Ok(Chaotic { report, schedule, failed, not_whole })
     }
 
@@ -303,15 +318,12 @@ async fn break_meanwhile(
     controls: Controls,
     schedule: &Schedule,
     targets: &Targets,
-    interrupts: &mut Interrupts,
-) -> (Result<Report, RunError>, Vec<Mark>) {
-    let (stop, give_up, mut progress) = (controls.stop.clone(), controls.give_up.clone(), controls.progress.subscribe());
-    let (over, marks) = (stop.child_token(), watch::Sender::new(Vec::new()));
-    let ended = CancellationToken::new();
+    marks: &watch::Sender<Vec<Mark>>,
+) -> Result<Report, RunError> {
+    let (over, mut progress) = (controls.stop.child_token(), controls.progress.subscribe());
     let running = async {
         let ran = run(client, scenario, controls).await;
         over.cancel();
-        ended.cancel();
         ran
     };
     let sending = async {
@@ -319,17 +331,44 @@ async fn break_meanwhile(
         let _ = progress.wait_for(|progress| matches!(progress.phase, Phase::Settling | Phase::Over)).await;
         over.cancel();
     };
-    let interrupting = async {
-        interrupts.next().await;
-        eprintln!(
-            "loadgen: no more is sent, nothing more is broken; waiting until all is whole, decided and told. Once more ends the latter"
-        );
-        stop.cancel();
-        interrupts.next().await;
-        give_up.cancel();
-    };
-    let (ran, (), (), _) =
-        join!(running, sending, conduct(schedule, targets, Instant::now(), &over, &marks), ended.run_until_cancelled(interrupting));
-    let marks = marks.borrow().clone();
-    (ran, marks)
+    let (ran, (), ()) = join!(running, sending, conduct(schedule, targets, Instant::now(), &over, marks));
+    ran
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::chaos::Kind;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        chaos: Chaos,
+    }
+
+    fn planned(arguments: &[&str]) -> Result<Schedule, ChaosError> {
+        let Line { chaos } = Line::parse_from(["chaos", "--process", "clinic=4711"].iter().chain(arguments));
+        chaos.plan(&chaos.run.what_to_do()?)
+    }
+
+    #[test]
+    fn a_run_of_the_default_length_has_time_for_each_fault_whatever_the_seed() {
+        for seed in 0..100 {
+            let seed = seed.to_string();
+            let faults = planned(&["--seed", &seed, "--fault", "kill:clinic", "--fault", "pause:clinic"]).unwrap().faults;
+            let count = |kind| faults.iter().filter(|planned| planned.fault == kind).count();
+            assert!(count(Kind::Kill) >= 2 && count(Kind::Pause) >= 2, "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_run_has_a_fault_each_ten_seconds_and_a_cadence_that_is_set_is_kept() {
+        let count =
+            |arguments: &[&str]| planned(&[&["--fault", "kill:clinic", "--duration", "10m"], arguments].concat()).unwrap().faults.len();
+        assert!((50..=70).contains(&count(&[])), "{}", count(&[]));
+        assert!((9..=15).contains(&count(&["--every", "50s"])));
+        assert!(matches!(planned(&["--fault", "kill:clinic", "--duration", "1s", "--every", "10s"]), Err(ChaosError::Short)));
+    }
 }

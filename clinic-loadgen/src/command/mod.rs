@@ -1,5 +1,6 @@
 //! The command line.
 
+mod again;
 mod chaos;
 mod interrupt;
 mod run;

@@ -1,18 +1,17 @@
 //! `loadgen run`.
 
-use std::{convert::Infallible, future::pending, io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use thiserror::Error;
-use tokio::select;
-use tokio_util::sync::CancellationToken;
 
-use super::{connect, interrupt::Interrupts, show};
+use super::{again::again, complain, connect, interrupt::Interrupts, show};
 use crate::{
     log::{Header, Log},
     report::{Report, html},
     run::{Controls, RunError, run},
     scenario::{Scenario, ScenarioError, Settings},
+    view::{View, Watched},
 };
 
 /// What `loadgen run` takes.
@@ -39,6 +38,9 @@ pub struct Run {
     /// Writes the report to this file as one page with plots, which needs no network.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Shows nothing while it runs; otherwise standard error shows how the run stands.
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// Why `loadgen run` failed.
@@ -62,7 +64,8 @@ pub enum RunCommandError {
 impl Run {
     pub(super) fn print(&self, report: &Report) -> ExitCode {
         show(report, self.json);
-        if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let written = self.write_page(report);
+        if report.is_good() { written } else { ExitCode::FAILURE }
     }
 
     pub(super) fn what_to_do(&self) -> Result<Scenario, ScenarioError> {
@@ -82,57 +85,22 @@ impl Run {
             let header = Header::new(&self.url, scenario.seed);
             controls.log = Some(Log::create(path, &header, controls.stop.clone()).map_err(RunError::Log)?);
         }
-        let interrupts = Interrupts::listen().map_err(RunCommandError::Signals)?;
-        let interrupts = heed(interrupts, controls.stop.clone(), controls.give_up.clone());
-        let report = select! {
-            report = run(&client, &scenario, controls) => report?,
-            never = interrupts => match never {},
-        };
-        self.write_page(&report).map_err(RunCommandError::Html)?;
+        let mut interrupts = Interrupts::listen().map_err(RunCommandError::Signals)?;
+        let view = self.view(Watched { progress: controls.progress.subscribe(), faults: None });
+        let (stop, give_up) = (controls.stop.clone(), controls.give_up.clone());
+        let report = interrupts.heed(&stop, &give_up, &view, run(&client, &scenario, controls)).await?;
+        drop(view);
         Ok(report)
     }
 
-    pub(super) fn write_page(&self, report: &Report) -> io::Result<()> {
-        self.html.as_deref().map_or(Ok(()), |path| html::write(report, &again(std::env::args().skip(1), report.seed), path))
+    pub(super) fn view(&self, watched: Watched) -> View {
+        if self.quiet { View::quiet() } else { View::start(watched) }
     }
-}
 
-/// The command line that makes a run again: with its seed, and without an API key.
-fn again(arguments: impl Iterator<Item = String>, seed: u64) -> String {
-    let (mut line, mut arguments, mut is_seeded) = ("loadgen".to_owned(), arguments, false);
-    while let Some(argument) = arguments.next() {
-        if argument == "--token" {
-            arguments.next();
-            continue;
-        }
-        if argument.starts_with("--token=") {
-            continue;
-        }
-        is_seeded |= argument == "--seed" || argument.starts_with("--seed=");
-        let is_plain = !argument.is_empty() && argument.chars().all(|c| c.is_ascii_alphanumeric() || "-_=:/.,%@".contains(c));
-        line += &if is_plain { format!(" {argument}") } else { format!(" '{}'", argument.replace('\'', r"'\''")) };
-    }
-    if is_seeded { line } else { format!("{line} --seed {seed}") }
-}
-
-/// Ends the sending at the first Ctrl-C, the waiting at the second.
-async fn heed(mut interrupts: Interrupts, stop: CancellationToken, give_up: CancellationToken) -> Infallible {
-    interrupts.next().await;
-    eprintln!("loadgen: no more is sent; waiting until all is decided and told. Once more ends that, too");
-    stop.cancel();
-    interrupts.next().await;
-    give_up.cancel();
-    pending().await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_can_be_made_again_by_what_is_shown_of_it_and_its_key_is_not_shown() {
-        let shown = |line: &[&str]| again(line.iter().map(|word| (*word).to_owned()), 7);
-        assert_eq!(shown(&["run", "--token", "secret", "--rate", "5", "--token=secret"]), "loadgen run --rate 5 --seed 7");
-        assert_eq!(shown(&["run", "--fail-if", "p99>50ms", "--seed", "9"]), "loadgen run --fail-if 'p99>50ms' --seed 9");
+    /// Writes the page, if one is asked for. The figures have been printed by then: they are not lost with it.
+    pub(super) fn write_page(&self, report: &Report) -> ExitCode {
+        let Some(path) = &self.html else { return ExitCode::SUCCESS };
+        let written = html::write(report, &again(std::env::args().skip(1), report.seed), path);
+        written.map_or_else(|error| complain(&RunCommandError::Html(error)), |()| ExitCode::SUCCESS)
     }
 }

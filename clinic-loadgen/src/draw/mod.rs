@@ -1,14 +1,19 @@
 //! Who asks for what: drawn from a seed, so that a run can be made again.
 
+mod calendar;
 mod mix;
+mod prefix;
 mod share;
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
-use clinic_client::BookRequest;
+use clinic_client::{BookRequest, BookingView, ContactBody};
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
+use self::calendar::Calendar;
 pub use self::{
     mix::{Mix, MixError, Operation},
+    prefix::{Prefix, PrefixError},
     share::{Share, ShareError},
 };
 use crate::chance::stream;
@@ -19,7 +24,7 @@ const MINUTES: u32 = 30;
 const HOT: u32 = 10;
 
 /// What a request asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Visit {
     /// The doctor.
@@ -28,6 +33,19 @@ pub struct Visit {
     pub start: DateTime<Utc>,
     /// When it ends.
     pub end: DateTime<Utc>,
+}
+
+impl Visit {
+    /// A visit.
+    #[must_use]
+    pub const fn new(doctor: String, start: DateTime<Utc>, end: DateTime<Utc>) -> Self {
+        Self { doctor, start, end }
+    }
+
+    /// The visit that a booking is of.
+    pub(crate) fn of(booking: &BookingView) -> Self {
+        Self { doctor: booking.doctor_id.clone().unwrap_or_default(), start: booking.datetime, end: booking.end }
+    }
 }
 
 /// What an arrival is.
@@ -40,6 +58,8 @@ pub struct Arrival {
     pub patient: String,
     /// What is asked for; a list is of its doctor.
     pub visit: Visit,
+    /// Whether the patient gives a name and an e-mail address.
+    pub with_contact: bool,
     /// Uniform in `[0, 1)`: which of the bookings made so far is read.
     pub(crate) which: f64,
 }
@@ -48,7 +68,18 @@ impl Arrival {
     /// Its request for a booking.
     #[must_use]
     pub fn request(&self) -> BookRequest {
-        BookRequest::at(self.visit.start).patient(&*self.patient).doctor(&*self.visit.doctor)
+        let mut request = BookRequest::at(self.visit.start).patient(&*self.patient).doctor(&*self.visit.doctor);
+        if self.with_contact {
+            request.patient_name = Some(format!("Paciente {}", self.patient));
+            request.contact = Some(ContactBody { email: Some(self.email()), ..ContactBody::default() });
+        }
+        request
+    }
+
+    /// The patient's e-mail address, which is nobody's: of a domain for tests (RFC 2606).
+    #[must_use]
+    pub fn email(&self) -> String {
+        format!("{}@patients.test", self.patient)
     }
 }
 
@@ -57,21 +88,45 @@ impl Arrival {
 #[derive(Clone, Debug)]
 pub struct Draw {
     seed: u64,
+    prefix: Prefix,
     patients: Option<u64>,
-    doctors: u32,
-    slots: u32,
+    with_contacts: bool,
+    calendar: Calendar,
     hot: Share,
     mix: Mix,
     first: DateTime<Utc>,
 }
 
 impl Draw {
-    /// Requests for `doctors` doctors with `slots` slots each, from the day after `now` on (UTC). The fewer there are,
-    /// the more requests meet.
+    /// Requests for `doctors` doctors with `slots` slots each, from the day after `now` on (UTC). No two ask for the same slot before
+    /// each slot was asked for once.
     #[must_use]
     pub fn new(seed: u64, doctors: u32, slots: u32, now: DateTime<Utc>) -> Self {
         let first = (now.date_naive() + Days::new(1)).and_time(NaiveTime::MIN).and_utc();
-        Self { seed, patients: None, doctors: doctors.max(1), slots: slots.max(1), hot: Share::default(), mix: Mix::default(), first }
+        Self {
+            seed,
+            prefix: Prefix::default(),
+            patients: None,
+            with_contacts: false,
+            calendar: Calendar::new(seed, doctors, slots),
+            hot: Share::default(),
+            mix: Mix::default(),
+            first,
+        }
+    }
+
+    /// With this before the names of all doctors and patients: draws with other prefixes never meet, whatever their seeds.
+    #[must_use]
+    pub fn prefix(mut self, prefix: Prefix) -> Self {
+        self.prefix = prefix;
+        self
+    }
+
+    /// With a name and an e-mail address ([`Arrival::email`]) of each patient.
+    #[must_use]
+    pub const fn contacts(mut self, with_contacts: bool) -> Self {
+        self.with_contacts = with_contacts;
+        self
     }
 
     /// By so many patients; unless set, each request is another one's, so that no patient's limit is met.
@@ -100,17 +155,16 @@ impl Draw {
     #[must_use]
     pub fn arrival(&self, index: u64) -> Arrival {
         let mut chance = stream(self.seed, index);
-        let (mut doctor, mut slot) = (chance.random_range(0..self.doctors), chance.random_range(0..self.slots));
-        if chance.random::<f64>() < self.hot.0 {
-            (doctor, slot) = (0, slot % HOT.min(self.slots));
-        }
+        let hot = (0, chance.random_range(0..HOT.min(self.calendar.slots())));
+        let (doctor, slot) = if chance.random::<f64>() < self.hot.0 { hot } else { self.calendar.slot(index) };
         let operation = self.mix.at(chance.random());
         let patient = self.patients.map_or(index, |patients| chance.random_range(0..patients.max(1)));
         let start = self.start(slot);
         Arrival {
             operation,
-            patient: format!("load-{:x}-{patient}", self.seed),
-            visit: Visit { doctor: format!("D{doctor:05}"), start, end: start + TimeDelta::minutes(MINUTES.into()) },
+            patient: format!("{}load-{:x}-{patient}", self.prefix, self.seed),
+            with_contact: self.with_contacts,
+            visit: Visit { doctor: format!("{}D{doctor:05}", self.prefix), start, end: start + TimeDelta::minutes(MINUTES.into()) },
             which: chance.random(),
         }
     }
@@ -118,7 +172,7 @@ impl Draw {
     /// The span in which all drawn visits start: `[from, to)`.
     #[must_use]
     pub fn span(&self) -> (DateTime<Utc>, DateTime<Utc>) {
-        (self.first, self.start(self.slots))
+        (self.first, self.start(self.calendar.slots()))
     }
 
     fn start(&self, slot: u32) -> DateTime<Utc> {
@@ -158,8 +212,36 @@ mod tests {
     }
 
     #[test]
+    fn with_no_hot_share_no_two_requests_meet_until_every_slot_was_asked_for() {
+        for (doctors, slots) in [(1000, 20), (7, 13), (1, 1)] {
+            let (draw, all) = (draw(5, doctors, slots), u64::from(doctors * slots));
+            let asked = |from| (from..from + all).map(|index| draw.arrival(index).visit).map(|visit| (visit.doctor, visit.start));
+            assert_eq!(asked(0).collect::<HashSet<_>>().len() as u64, all);
+            assert_eq!(asked(0).collect::<HashSet<_>>(), asked(all).collect(), "and then each once more");
+        }
+    }
+
+    #[test]
+    fn draws_with_other_prefixes_never_meet() {
+        let of = |prefix: &str| {
+            let draw = draw(1, 3, 3).prefix(prefix.parse().unwrap());
+            (0..9).flat_map(|index| [draw.arrival(index).visit.doctor, draw.arrival(index).patient]).collect::<HashSet<_>>()
+        };
+        assert!(of("a-").is_disjoint(&of("b-")) && of("").contains("D00001"));
+        assert!(of("a-").contains("a-D00001") && of("a-").contains("a-load-1-8"), "{:?}", of("a-"));
+    }
+
+    #[test]
+    fn a_patient_has_a_name_and_an_address_where_that_is_wanted() {
+        let request = |contacts| draw(1, 3, 3).contacts(contacts).arrival(7).request();
+        assert!(request(false).patient_name.is_none() && request(false).contact.is_none());
+        assert_eq!(request(true).contact.unwrap().email.as_deref(), Some("load-1-7@patients.test"));
+        assert_eq!(request(true).patient_name.as_deref(), Some("Paciente load-1-7"));
+    }
+
+    #[test]
     fn the_hot_share_of_requests_meets_on_ten_slots_and_the_rest_hardly_at_all() {
-        for (share, of_all) in [("0%", 0.0), ("5%", 0.05), ("50%", 0.5)] {
+        for (share, of_all) in [("5%", 0.05), ("50%", 0.5)] {
             let draw = draw(1, 1000, 15_000).hot(share.parse().unwrap());
             let mut asked = HashMap::<_, u64>::new();
             (0..DRAWN).for_each(|index| {

@@ -59,7 +59,7 @@ pub async fn drive(
     let driving = async {
         match &load.pace {
             Pace::Open { in_flight, .. } => driver.open(Schedule::new(load, seed), *in_flight).await,
-            Pace::Closed { connections, .. } => driver.closed(*connections, load.planned()).await,
+            Pace::Closed { connections, .. } => driver.closed(*connections, load).await,
         }
     };
     tokio::select! {
@@ -112,7 +112,8 @@ impl Driver {
         requests.wait().await;
     }
 
-    async fn closed(&self, connections: usize, duration: Duration) {
+    async fn closed(&self, connections: usize, load: &Load) {
+        let (duration, requests) = (load.planned(), load.requests.unwrap_or(u64::MAX));
         let (callers, next) = (TaskTracker::new(), Arc::new(AtomicU64::new(0)));
         for _ in 0..connections {
             let (driver, next) = (self.clone(), next.clone());
@@ -122,7 +123,11 @@ impl Driver {
                     if now >= duration || driver.stop.is_cancelled() {
                         break;
                     }
-                    driver.send(next.fetch_add(1, Ordering::Relaxed), now).await;
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= requests {
+                        break;
+                    }
+                    driver.send(index, now).await;
                 }
             });
         }
@@ -172,7 +177,7 @@ impl Driver {
         if let Some(log) = &self.log {
             let due = Utc::now() - TimeDelta::from_std(latency).unwrap_or_default();
             // A log that failed has said so and stops the run.
-            let _ = log.send(Line::new(index, due, arrival.visit.clone(), Outcome::of(&answer))).await;
+            let _ = log.send(Line::new(index, due, arrival.visit.clone(), Outcome::of(&answer, &arrival.visit))).await;
         }
     }
 

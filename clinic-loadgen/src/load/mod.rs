@@ -23,6 +23,8 @@ pub struct Load {
     /// So long comes before, at the rate that the first stage begins with: what is sent then is followed and verified like all else,
     /// and counts in no figure.
     pub warm_up: Duration,
+    /// Requests at most, the warm-up's too: with the last of them the run is over, whatever time it has left.
+    pub requests: Option<u64>,
 }
 
 /// When requests are sent.
@@ -65,13 +67,13 @@ impl Load {
     #[must_use]
     pub fn steady(rate: f64, duration: Duration, in_flight: usize) -> Self {
         let stages = vec![Stage { length: duration, from: rate, to: rate }];
-        Self { pace: Pace::Open { stages, arrivals: Arrivals::Even, in_flight }, warm_up: Duration::ZERO }
+        Self { pace: Pace::Open { stages, arrivals: Arrivals::Even, in_flight }, warm_up: Duration::ZERO, requests: None }
     }
 
     /// A closed loop.
     #[must_use]
     pub const fn closed(connections: usize, duration: Duration) -> Self {
-        Self { pace: Pace::Closed { connections, duration }, warm_up: Duration::ZERO }
+        Self { pace: Pace::Closed { connections, duration }, warm_up: Duration::ZERO, requests: None }
     }
 
     /// The same after a warm-up.
@@ -81,14 +83,30 @@ impl Load {
         self
     }
 
-    /// How long is sent, the warm-up's time too.
+    /// The same with so many requests at most, the warm-up's too.
+    #[must_use]
+    pub const fn at_most(mut self, requests: u64) -> Self {
+        self.requests = Some(requests);
+        self
+    }
+
+    /// How long is sent, the warm-up's time too, to the millisecond where a number of requests ends it; [`Duration::MAX`] where nobody knows: in a closed loop that a number of requests alone
+    /// ends.
     #[must_use]
     pub fn planned(&self) -> Duration {
-        self.warm_up
-            + match &self.pace {
-                Pace::Open { stages, .. } => stages.iter().map(|stage| stage.length).sum(),
-                Pace::Closed { duration, .. } => *duration,
+        if let Pace::Closed { duration, .. } = self.pace {
+            return self.warm_up.saturating_add(duration);
+        }
+        let (mut planned, mut left) = (Duration::ZERO, self.requests.map_or(f64::INFINITY, |requests| requests as f64));
+        for stage in self.stages() {
+            if stage.arrivals() > left {
+                let millis = planned.saturating_add(stage.reached(left)).as_millis();
+                return Duration::from_millis(millis.try_into().unwrap_or(u64::MAX));
             }
+            left -= stage.arrivals();
+            planned = planned.saturating_add(stage.length);
+        }
+        planned
     }
 
     /// The rate aimed at then, in requests a second; none in a closed loop and when it is over.
@@ -125,5 +143,14 @@ mod tests {
         let targets = [0, 5, 39, 40, 50, 60].map(|at| load.target(Duration::from_secs(at)));
         assert_eq!(targets, [Some(500.0), Some(500.0), Some(500.0), Some(1000.0), Some(1500.0), None]);
         assert_eq!(Load::closed(5, Duration::from_secs(1)).target(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_number_of_requests_ends_an_open_loop_early_and_nobody_knows_when_a_closed_one() {
+        let load = Load::steady(500.0, Duration::from_secs(30), 10).warmed_up(Duration::from_secs(10));
+        let planned = [4_000, 10_000, 20_000, 99_999].map(|requests| load.clone().at_most(requests).planned().as_secs());
+        assert_eq!(planned, [8, 20, 40, 40]);
+        assert_eq!(Load::steady(500.0, Duration::MAX, 10).at_most(100).planned(), Duration::from_millis(200));
+        assert_eq!(Load::closed(5, Duration::MAX).warmed_up(Duration::from_secs(1)).at_most(9).planned(), Duration::MAX);
     }
 }

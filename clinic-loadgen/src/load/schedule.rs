@@ -20,6 +20,8 @@ pub struct Schedule {
     /// When the stage began, and how many arrivals were before it.
     begun: (Duration, f64),
     place: f64,
+    /// Arrivals that may still come.
+    left: u64,
     chance: Option<StdRng>,
 }
 
@@ -31,7 +33,7 @@ impl Schedule {
         let mut stages = load.stages().into_iter();
         let mut chance = is_poisson.then(|| StdRng::seed_from_u64(seed ^ SCHEDULE));
         let place = chance.as_mut().map(gap).unwrap_or_default();
-        Self { stage: stages.next(), stages, begun: (Duration::ZERO, 0.0), place, chance }
+        Self { stage: stages.next(), stages, begun: (Duration::ZERO, 0.0), place, left: load.requests.unwrap_or(u64::MAX), chance }
     }
 }
 
@@ -39,6 +41,7 @@ impl Iterator for Schedule {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
         loop {
             let stage = self.stage?;
             let (begun, before) = self.begun;
@@ -65,7 +68,7 @@ mod tests {
 
     fn open(arrivals: Arrivals, stages: &[&str]) -> Load {
         let stages = stages.iter().map(|stage| stage.parse().unwrap()).collect();
-        Load { pace: Pace::Open { stages, arrivals, in_flight: 1 }, warm_up: Duration::ZERO }
+        Load { pace: Pace::Open { stages, arrivals, in_flight: 1 }, warm_up: Duration::ZERO, requests: None }
     }
 
     fn within(due: &[Duration], from: f64, to: f64) -> usize {
@@ -77,6 +80,17 @@ mod tests {
         let due: Vec<_> = Schedule::new(&Load::steady(500.0, Duration::from_secs(30), 1), 1).collect();
         assert_eq!(due.len(), 15_000);
         assert_eq!((due[0], due[250]), (Duration::ZERO, Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_number_of_requests_or_the_end_of_the_stages_ends_it_whichever_comes_first() {
+        for arrivals in [Arrivals::Even, Arrivals::Poisson] {
+            let due = |requests| Schedule::new(&open(arrivals, &["1s@100", "1s@200"]).at_most(requests), 1).collect::<Vec<_>>();
+            let all = due(u64::MAX);
+            assert!((250..350).contains(&all.len()), "{}", all.len());
+            assert_eq!(due(150), all[..150]);
+            assert_eq!((due(0).len(), due(1_000)), (0, all));
+        }
     }
 
     #[test]

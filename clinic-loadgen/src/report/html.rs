@@ -1,12 +1,13 @@
 //! The figures as one page that needs nothing else: no network, no script.
 
+mod figures;
 mod plot;
 
 use std::{fmt::Write, fs, io, path::Path};
 
-use self::plot::{Line, Plot, Shade, escaped};
-use super::{FaultMark, Latency, Report};
-use crate::{series::Second, verdict::Verdict};
+use self::{figures::figures, plot::escaped};
+use super::{FaultMark, Report};
+use crate::verdict::Verdict;
 
 /// So many rows a table shows; JSON has all.
 const ROWS: usize = 500;
@@ -35,7 +36,7 @@ pub fn page(report: &Report, again: &str) -> String {
     );
     page += &verdict(report);
     page += &tiles(report);
-    for plot in plots(report) {
+    for plot in figures(report) {
         page += &plot.to_string();
     }
     page += &outcomes(report);
@@ -115,61 +116,6 @@ fn millis(value: f64) -> String {
     }
 }
 
-fn plots(report: &Report) -> [Plot; 4] {
-    let step = report.step_seconds.max(1) as f64;
-    let line = |name, of: &dyn Fn(&Second) -> f64| Line {
-        name,
-        points: report.series.iter().map(|second| (second.at as f64, of(second))).collect(),
-    };
-    let (count, time) = (|count: u64| count as f64 / step, "seconds from the start");
-    let over_time =
-        |title, y, lines| Plot { title, x: time, y, ticks: Vec::new(), lines, shades: report.faults.iter().map(shade).collect() };
-    let names = ["p50", "p90", "p99", "p99.9", "max"];
-    let percentiles = |name, latency: &Latency| {
-        let values = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max];
-        Line { name, points: values.into_iter().enumerate().map(|(place, value)| (place as f64, value)).collect() }
-    };
-    [
-        over_time(
-            "Rate",
-            "per second",
-            vec![
-                line("sent", &|second| count(second.sent)),
-                line("accepted", &|second| count(second.accepted)),
-                line("decided", &|second| count(second.decided)),
-                line("told", &|second| count(second.told)),
-            ],
-        ),
-        over_time(
-            "Latency of answers",
-            "milliseconds",
-            vec![line("p50", &|second| second.p50_ms), line("p90", &|second| second.p90_ms), line("p99", &|second| second.p99_ms)],
-        ),
-        over_time("In flight", "requests", vec![line("in flight", &|second| second.in_flight as f64)]),
-        Plot {
-            title: "Latency distribution",
-            x: "percentile of bookings",
-            y: "milliseconds",
-            ticks: names.iter().enumerate().map(|(place, name)| (place as f64, (*name).to_owned())).collect(),
-            lines: vec![
-                percentiles("accepted", &report.latency_ms),
-                percentiles("decided", &report.decided_ms),
-                percentiles("told", &report.told_ms),
-            ],
-            shades: Vec::new(),
-        },
-    ]
-}
-
-fn shade(mark: &FaultMark) -> Shade {
-    let seconds = |ms: u64| ms as f64 / 1000.0;
-    Shade {
-        from: seconds(mark.at_ms),
-        to: seconds(mark.until_ms.unwrap_or(mark.at_ms)),
-        title: format!("{} {}: {}", mark.fault, mark.target, mark.outcome),
-    }
-}
-
 fn outcomes(report: &Report) -> String {
     let settled = &report.settled;
     let counts = [
@@ -234,7 +180,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::verdict::{Breach, Kind};
+    use crate::{
+        latency::{FINE, histogram},
+        report::{Distribution, Latency, quantiles},
+        series::Second,
+        verdict::{Breach, Kind},
+    };
 
     const EVIL: &str = "<script>alert('&\"')</script>";
 
@@ -243,9 +194,18 @@ mod tests {
             (0..30).map(|at| Second { at, sent: 100, accepted: 90, decided: 80, told: 70, p99_ms: 5.0, ..Second::default() }).collect();
         let mark =
             |at_ms| FaultMark { at_ms, until_ms: Some(at_ms + 2000), fault: "kill".into(), target: EVIL.into(), outcome: EVIL.into() };
+        let spread = |samples: u64| {
+            let mut micros = histogram(FINE);
+            (1..=samples).for_each(|sample| micros.saturating_record(sample * 10));
+            quantiles(&micros)
+        };
         Report {
             mode: "open",
             step_seconds: 1,
+            distribution: Distribution { answered: spread(100_000), decided: spread(1000), told: spread(10) },
+            latency_ms: Latency { count: 100_000, ..Latency::default() },
+            decided_ms: Latency { count: 1000, ..Latency::default() },
+            told_ms: Latency { count: 10, ..Latency::default() },
             series,
             faults: vec![mark(5000), mark(9000)],
             errors: [(EVIL.to_owned(), 3)].into(),
@@ -265,12 +225,47 @@ mod tests {
                 .collect();
             (lines, plot.matches("<rect class=\"fault\"").count())
         };
-        let expected = [(vec![30; 4], 2), (vec![30; 3], 2), (vec![30], 2), (vec![5; 3], 0)];
+        let Distribution { answered, decided, told } = known().distribution;
+        assert!(answered.len() > decided.len() && decided.len() > told.len() && told.len() > 5);
+        let (answers, ends) = (vec![answered.len()], vec![decided.len(), told.len()]);
+        let expected = [(vec![30; 4], 2), (vec![30; 3], 2), (vec![30], 2), (answers, 0), (ends, 0)];
         assert_eq!(plots.iter().map(drawn).collect::<Vec<_>>(), expected);
         assert!(!page.contains("NaN") && !page.contains("inf"));
-        for unit in ["per second", "milliseconds", "requests", "seconds from the start", "percentile of bookings"] {
+        for unit in ["per second", "milliseconds", "requests", "seconds from the start", "percentile, by"] {
             assert!(page.contains(unit), "{unit}");
         }
+    }
+
+    #[test]
+    fn percentiles_are_as_far_apart_as_their_nines_and_reach_as_far_as_there_are_samples() {
+        let page = page(&known(), "loadgen run");
+        let plot = |title: &str| page.split(&format!("aria-label=\"{title}\"")).nth(1).unwrap().split("</svg>").next().unwrap().to_owned();
+        let place = |plot: &str, name: &str| -> f64 {
+            let before = plot.split(&format!(">{name}</text>")).next().filter(|before| before.len() < plot.len()).unwrap();
+            before.rsplit("x=\"").next().unwrap().split('"').next().unwrap().parse().unwrap()
+        };
+        let ends = |plot: &str| -> Vec<f64> {
+            let end = |line: &str| line.split('"').nth(2).unwrap().rsplit('L').next().unwrap().split(' ').next().unwrap().parse().unwrap();
+            plot.split("<path class=\"line ").skip(1).map(end).collect()
+        };
+        let answers = plot("Latency of answers by percentile");
+        let places = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"].map(|name| place(&answers, name));
+        assert!(places.windows(2).all(|pair| (pair[1] - pair[0] - (places[1] - places[0])).abs() < 0.3), "{places:?}");
+        assert!((places[0]..places[1]).contains(&place(&answers, "50 %")));
+        assert!(!answers.contains("99.9999 %"), "100,000 samples tell nothing of it");
+        // Each line ends where one of its samples is left.
+        assert!((ends(&answers)[0] - places[5]).abs() < 0.2, "{:?} {places:?}", ends(&answers));
+        let told = plot("Time to decided and told by percentile");
+        let expected = [place(&told, "99.9 %"), place(&told, "90 %")];
+        assert!(ends(&told).iter().zip(expected).all(|(end, place)| (end - place).abs() < 0.2), "{:?} {expected:?}", ends(&told));
+    }
+
+    #[test]
+    fn each_plot_says_of_how_many_samples_it_is() {
+        let page = page(&known(), "loadgen run");
+        assert_eq!(page.matches("<p class=\"note\">").count(), 5);
+        assert!(page.contains("30 steps of 1 s: 3000 sent, 2700 accepted, 2400 decided, 2100 told<"));
+        assert!(page.contains("100000 answers. The line ends") && page.contains("1000 decisions, 10 notices. Each line ends"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The figures of a run, for people and for programs.
 
+mod distribution;
 pub mod html;
 mod text;
 
@@ -9,6 +10,7 @@ use chrono::{DateTime, Utc};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+pub use self::distribution::{Distribution, Quantile, quantiles};
 use crate::{
     draw::Operation,
     series::Second,
@@ -62,6 +64,8 @@ pub struct Report {
     pub decided_ms: Latency,
     /// From the intended start to the last notice of the decision that was sent.
     pub told_ms: Latency,
+    /// How the latencies of answers, decisions and notices are spread.
+    pub distribution: Distribution,
     /// How the accepted bookings ended.
     pub settled: Settled,
     /// How many seconds a step of `series` has: one, but for a run of hours.
@@ -189,6 +193,11 @@ impl Report {
             saturated: is_saturated(measured.unsent, &tally.lag),
             decided_ms: Latency::of(&followed.decided),
             told_ms: Latency::of(&followed.told),
+            distribution: Distribution {
+                answered: quantiles(&tally.latency),
+                decided: quantiles(&followed.decided),
+                told: quantiles(&followed.told),
+            },
             settled: followed.settled,
             step_seconds: steps.step,
             series: steps.steps,

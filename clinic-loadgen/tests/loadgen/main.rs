@@ -4,4 +4,6 @@
 mod run;
 mod scripted;
 mod stalling;
+mod terminal;
 mod verify;
+mod view;

@@ -10,6 +10,7 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use clinic_client::RetryPolicy;
 use clinic_loadgen::{
+    draw::Visit,
     log::{self, Header, Line, Log, Outcome},
     verdict::Kind,
     verify::{Claims, verify},
@@ -56,7 +57,7 @@ impl Ran {
     }
 
     fn accepted(&self) -> Vec<Uuid> {
-        let id = |line: Line| if let Outcome::Accepted { booking } = line.outcome { Some(booking) } else { None };
+        let id = |line: Line| if let Outcome::Accepted { booking, .. } = line.outcome { Some(booking) } else { None };
         self.lines().into_iter().filter_map(id).collect()
     }
 
@@ -78,8 +79,7 @@ async fn a_run_is_logged_request_by_request_and_a_sound_one_passes() {
     let (lines, accepted) = (ran.lines(), ran.accepted());
     assert_eq!(lines.len(), 200);
     let refused = lines.iter().filter(|line| line.outcome == Outcome::Refused { code: "slot_taken".into() }).count();
-    assert!(refused > 0, "200 draws from 100 slots meet");
-    assert_eq!(accepted.len() + refused, 200);
+    assert_eq!((accepted.len(), refused), (100, 100), "100 slots, each asked for twice");
     let sound =
         json!({"accepted": accepted.len(), "refused": refused, "unknown": 0, "listed": accepted.len(), "pending": 0, "breaches": []});
     assert_eq!(ran.verify().await, (Some(0), sound));
@@ -171,6 +171,21 @@ async fn one_booking_for_two_requests_is_a_duplicate_and_another_visit_is_a_loss
     let verdict = verify(&client(&ran.server), claims, 4, LONG).await.unwrap();
     let kinds: Vec<_> = verdict.breaches.iter().map(|breach| breach.kind).collect();
     assert_eq!(kinds, [Kind::Lost, Kind::Duplicated]);
+}
+
+#[tokio::test]
+async fn a_booking_that_was_accepted_as_another_visit_is_named() {
+    let ran = Ran::new().await;
+    let mut lines = ran.lines().into_iter().filter(|line| matches!(line.outcome, Outcome::Accepted { .. }));
+    let (mut line, other) = (lines.next().unwrap(), lines.next().unwrap());
+    let Outcome::Accepted { booking, otherwise } = &mut line.outcome else { unreachable!() };
+    *otherwise = Some(Box::new(Visit::new(other.doctor, other.start, other.end)));
+    let (booking, mut claims) = (*booking, Claims::default());
+    // As the file keeps it.
+    claims.take(serde_json::from_str(&serde_json::to_string(&line).unwrap()).unwrap());
+    let verdict = verify(&client(&ran.server), claims, 4, LONG).await.unwrap();
+    let breaches: Vec<_> = verdict.breaches.iter().map(|breach| (breach.kind, &*breach.bookings)).collect();
+    assert_eq!(breaches, [(Kind::Lost, &[booking][..])]);
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ pub(super) async fn explain(client: &Client, id: i64) -> Result<ExitCode, DeskEr
     let letter = client.dead_letters().get(id).await?;
     let refused = match client.dead_letters().replay(id).dry_run(true).send().await {
         Ok(_) => None,
-        Err(error) if is_refusal(&error) => Some(error),
+        Err(error) if cannot_be_replayed(&error) => Some(error),
         Err(error) => return Err(error.into()),
     };
     say(&explain::explain(&letter, refused.as_ref()));
@@ -56,7 +56,7 @@ pub(super) async fn explain(client: &Client, id: i64) -> Result<ExitCode, DeskEr
 }
 
 /// Whether the clinic said that this letter cannot be replayed, rather than that it cannot tell.
-fn is_refusal(error: &Error) -> bool {
+fn cannot_be_replayed(error: &Error) -> bool {
     error.code().is_some_and(|code| code.status_and_title().0 == 409)
 }
 

@@ -189,7 +189,7 @@ mod tests {
                     continue;
                 }
                 let text = std::fs::read_to_string(&path).unwrap();
-                for part in ["core", "client", "services"] {
+                for part in ["core", "client", "services", "loadgen"] {
                     let name = format!("clinic_{part}");
                     assert!(!text.contains(&name), "{} names {name}", path.display());
                 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use clinic_tests::{
     checker::{Expected, Facts},
-    load::day,
+    load::Load,
     process::Setup,
 };
 use serde_json::json;
 
-use crate::visit;
+use crate::{day, visit};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_attempts_at_the_policys_distances_and_then_a_dead_letter() {
@@ -86,8 +86,7 @@ async fn a_failure_that_passes_costs_an_attempt_and_no_booking() {
         .set("CLINIC_RETRY_FACTOR", "1");
     let mut clinic = setup.start();
     let http = clinic.http();
-    let tally = clinic_tests::load::Load::new("fail", 16, 200).run(&http).await;
-    assert_eq!(tally.accepted, 200);
+    Load::closed("fail", 16, 200).run(&http).await.expect_all(200);
     setup.at_rest(Duration::from_secs(60)).await;
     assert!(clinic.terminate().success());
     setup.check(&Expected::finished().retries(20)).assert_clean();

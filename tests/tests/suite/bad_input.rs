@@ -3,13 +3,12 @@
 use chrono::{TimeDelta, Utc};
 use clinic_tests::{
     http::{Answer, Http},
-    load::day,
     process::Setup,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::visit;
+use crate::{day, visit};
 
 async fn raw(http: &Http, content_type: Option<&str>, body: impl Into<reqwest::Body>) -> Answer {
     let mut request = http.request(Method::POST, "/book").body(body);

@@ -18,8 +18,10 @@ use clinic_core::{
     timeline::EntryKind,
     topology::Queue,
 };
-use clinic_tests::{checker::Expected, eventually::eventually, in_process::ClinicInProcess, load::day, size::sized};
+use clinic_tests::{checker::Expected, eventually::eventually, in_process::ClinicInProcess, size::sized};
 use tokio::sync::Semaphore;
+
+use crate::day;
 
 /// What is wrong with the broker.
 #[derive(Clone, Copy)]

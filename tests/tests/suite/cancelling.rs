@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use clinic_tests::{checker::Expected, eventually::eventually, load::day, process::Setup};
+use clinic_tests::{checker::Expected, eventually::eventually, process::Setup};
 
-use crate::visit;
+use crate::{day, visit};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pending_and_a_confirmed_booking_can_be_cancelled() {

@@ -5,11 +5,10 @@ use std::{os::unix::process::ExitStatusExt, time::Duration};
 use clinic_tests::{
     checker::Expected,
     http::Http,
-    load::day,
     process::{Setup, StartFailed},
 };
 
-use crate::visit;
+use crate::{day, visit};
 
 /// Bookings asked for around a crash.
 const BOOKINGS: usize = 48;

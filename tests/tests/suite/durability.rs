@@ -1,8 +1,8 @@
 //! P1: a 202 is sent only after the booking is synced to disk.
 
-use clinic_tests::{load::day, process::Setup, syncs::Syncs};
+use clinic_tests::{process::Setup, syncs::Syncs};
 
-use crate::visit;
+use crate::{day, visit};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_202_and_every_cancellation_comes_after_a_sync() {

@@ -2,13 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{count, visit};
-use clinic_tests::{
-    checker::Expected,
-    eventually::eventually,
-    load::{Load, day},
-    process::Setup,
-};
+use crate::{count, day, visit};
+use clinic_tests::{checker::Expected, eventually::eventually, load::Load, process::Setup};
 
 /// One process is frozen with attempts in its hands; another takes them over once their leases have run out.
 #[tokio::test(flavor = "multi_thread")]
@@ -21,8 +16,7 @@ async fn a_frozen_process_that_wakes_up_changes_nothing() {
         .set("CLINIC_GRACE", "1s");
     // No sweep, so that it holds no lock at the moment when it is frozen.
     let frozen = setup.clone().set("CLINIC_SWEEP", "60s").start();
-    let tally = Load::new("frozen", 8, BOOKINGS).run(&frozen.http()).await;
-    assert_eq!(tally.accepted, BOOKINGS, "{tally:?}");
+    Load::closed("frozen", 8, BOOKINGS).run(&frozen.http()).await.expect_all(BOOKINGS);
     let held = "job WHERE token IS NOT NULL";
     eventually("every booking claimed", Duration::from_secs(10), || async { (count(&setup, held) == BOOKINGS as i64).then_some(()) }).await;
     frozen.pause();
@@ -72,10 +66,11 @@ async fn two_processes_share_one_store() {
     let setup = Setup::new().set("CLINIC_SIM_DELAY", "0ms..50ms");
     let twin = setup.twin();
     let (mut one, mut other) = (setup.start(), twin.start());
-    let (first, second) = (Load::new("one", 16, 400), Load::new("other", 16, 400));
+    let (first, second) = (Load::closed("one", 16, 400), Load::closed("other", 16, 400));
     let (one_http, other_http) = (one.http(), other.http());
     let (first, second) = tokio::join!(first.run(&one_http), second.run(&other_http));
-    assert_eq!((first.accepted, second.accepted), (400, 400), "{first:?} {second:?}");
+    first.expect_all(400);
+    second.expect_all(400);
     setup.at_rest(Duration::from_secs(60)).await;
     assert!(one.terminate().success() && other.terminate().success());
     setup.check(&Expected::finished().kills_only()).assert_clean();

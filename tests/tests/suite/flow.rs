@@ -1,9 +1,9 @@
 //! A booking's whole way over HTTP, as the README shows it.
 
-use clinic_tests::{checker::Expected, load::day, process::Setup};
+use clinic_tests::{checker::Expected, load::Load, process::Setup};
 use serde_json::json;
 
-use crate::visit;
+use crate::{day, visit};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_booking_is_accepted_decided_and_told() {
@@ -153,8 +153,7 @@ async fn news_comes_by_the_broker_and_not_by_the_sweep() {
     let setup = Setup::new();
     let clinic = setup.start();
     let http = clinic.http();
-    let tally = clinic_tests::load::Load::new("news", 16, 500).run(&http).await;
-    assert_eq!(tally.accepted, 500, "{tally:?}");
+    Load::closed("news", 16, 500).run(&http).await.expect_all(500);
     setup.at_rest(std::time::Duration::from_secs(30)).await;
     let (broker, sweep) = (http.metric("clinic_claims_total", "broker").await, http.metric("clinic_claims_total", "sweep").await);
     assert!(broker >= 500.0 && broker >= 99.0 * sweep, "{broker} claims by the broker, {sweep} by the sweep");

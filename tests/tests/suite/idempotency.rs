@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use clinic_tests::{checker::Expected, eventually::eventually, load::day, process::Setup};
+use clinic_tests::{checker::Expected, eventually::eventually, process::Setup};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::visit;
+use crate::{day, visit};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_request_under_the_same_key_gets_the_first_answer() {

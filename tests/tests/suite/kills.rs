@@ -1,14 +1,18 @@
 //! `kill -9` at random instants: what was accepted is there, decided once and told in order.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use clinic_tests::{
+    answers::Answers,
     checker::Expected,
     disk::TightPlace,
-    load::{Load, Tally},
+    load::Load,
     process::{ClinicProcess, Setup},
     size::{figure, sized},
 };
@@ -20,16 +24,16 @@ async fn kills_at_random_instants() {
     let (kills, bookings) = sized((3, 500), (10, 5_000));
     let setup = Setup::new().set("CLINIC_SIM_DELAY", "0ms..200ms").set("CLINIC_SIM_APPROVE", "0.8");
     let mut clinic = setup.start();
-    let mut tally = Tally::default();
+    let mut answers = Answers::default();
     for round in 0..kills {
         let driving = drive(&setup, round, bookings);
         random_instant(&setup, round, bookings).await;
         clinic.kill9();
         clinic = setup.start();
-        tally += driving.await.unwrap();
+        answers += driving.await.unwrap();
         setup.check(&Expected::under_way().kills_only()).assert_clean();
     }
-    finish(&setup, clinic, tally, kills * bookings).await;
+    finish(&setup, clinic, answers, kills * bookings).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -38,9 +42,9 @@ async fn kills_at_random_instants_on_a_nearly_full_disk() {
     let place = Arc::new(TightPlace::new(megabytes));
     let setup = place.hold(Setup::new().set("CLINIC_SIM_DELAY", "0ms..200ms").set("CLINIC_SIM_APPROVE", "0.8"));
     let clinic = Arc::new(Mutex::new(Some(setup.start())));
-    let mut tally = Tally::default();
+    let (mut answers, refused) = (Answers::default(), Arc::<AtomicUsize>::default());
     for round in 0..kills {
-        let tide = tokio::spawn(tide(place.clone(), clinic.clone()));
+        let tide = tokio::spawn(tide(place.clone(), clinic.clone(), refused.clone()));
         let driving = drive(&setup, round, bookings);
         random_instant(&setup, round, bookings).await;
         {
@@ -49,23 +53,20 @@ async fn kills_at_random_instants_on_a_nearly_full_disk() {
             killed.kill9();
             *clinic = Some(start_in_spite_of_the_tide(&setup, &place));
         }
-        tally += driving.await.unwrap();
+        answers += driving.await.unwrap();
         tide.abort();
         let _ = tide.await;
         place.leave(clinic.lock().await.as_ref().unwrap(), 32 << 20);
         setup.check(&Expected::under_way().kills_only()).assert_clean();
     }
-    assert!(tally.unavailable > 0, "the disk was never full: {tally:?}");
+    assert!(refused.load(Ordering::Relaxed) > 0, "the disk was never full: {answers:?}");
     let clinic = clinic.lock().await.take().unwrap();
-    finish(&setup, clinic, tally, kills * bookings).await;
+    finish(&setup, clinic, answers, kills * bookings).await;
 }
 
-fn drive(setup: &Setup, round: usize, bookings: usize) -> JoinHandle<Tally> {
-    let keys = format!("r{round}");
-    for number in 0..bookings {
-        setup.observed().once(&format!("PAC-{keys}-{number}"));
-    }
-    let (http, load) = (setup.http(), Load::new(&keys, 32, bookings).insisting());
+fn drive(setup: &Setup, round: usize, bookings: usize) -> JoinHandle<Answers> {
+    let (http, load) = (setup.http(), Load::closed(&format!("r{round}"), 32, bookings).insisting());
+    load.patients().for_each(|patient| setup.observed().once(&patient));
     tokio::spawn(async move { load.run(&http).await })
 }
 
@@ -81,8 +82,8 @@ async fn random_instant(setup: &Setup, round: usize, bookings: usize) {
     tokio::time::sleep(Duration::from_micros(more)).await;
 }
 
-/// Room comes and goes, from none at all to plenty.
-async fn tide(place: Arc<TightPlace>, clinic: Arc<Mutex<Option<ClinicProcess>>>) {
+/// Room comes and goes, from none at all to plenty; who was refused for want of it is counted.
+async fn tide(place: Arc<TightPlace>, clinic: Arc<Mutex<Option<ClinicProcess>>>, refused: Arc<AtomicUsize>) {
     place.leave(clinic.lock().await.as_ref().unwrap(), 0);
     loop {
         let pause = rand::rng().random_range(50..400);
@@ -90,6 +91,8 @@ async fn tide(place: Arc<TightPlace>, clinic: Arc<Mutex<Option<ClinicProcess>>>)
         let room = [0, 64 << 10, 512 << 10, 8 << 20][rand::rng().random_range(0..4)];
         if let Some(clinic) = clinic.lock().await.as_ref() {
             place.leave(clinic, room);
+            let refusals = clinic.http().metric("clinic_http_problems_total", "\"unavailable\"").await;
+            refused.fetch_max(refusals as usize, Ordering::Relaxed);
         }
     }
 }
@@ -107,13 +110,14 @@ fn start_in_spite_of_the_tide(setup: &Setup, place: &TightPlace) -> ClinicProces
     }
 }
 
-async fn finish(setup: &Setup, mut clinic: ClinicProcess, tally: Tally, bookings: usize) {
+async fn finish(setup: &Setup, mut clinic: ClinicProcess, answers: Answers, bookings: usize) {
     // A request whose answer a kill cut off was made again: nothing is unclear, nobody met a slot of their own.
-    assert_eq!((tally.accepted, tally.taken, tally.unclear, tally.other), (bookings, 0, 0, 0), "{tally:?}");
+    answers.expect_all(bookings);
     setup.at_rest(Duration::from_secs(120)).await;
     let status = clinic.terminate();
     assert!(status.success(), "{status}\n{}", clinic.diagnostics());
     let report = setup.check(&Expected::finished().kills_only());
-    figure(&format!("kills: {report}; {tally:?}"));
+    figure(&format!("kills: {report}; {answers:?}"));
     report.assert_clean();
+    assert_eq!(report.accepted_seen, bookings, "the checker has not heard of all: {report}");
 }

@@ -1,9 +1,9 @@
 //! `GET /bookings`: filters, order, pages.
 
 use chrono::TimeDelta;
-use clinic_tests::{http::Http, load::day, process::Setup};
+use clinic_tests::{http::Http, process::Setup};
 
-use crate::visit;
+use crate::{day, visit};
 
 async fn pages(http: &Http, query: &str, limit: usize) -> Vec<String> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());

@@ -14,7 +14,7 @@ use clinic_tests::{
     cluster::Cluster,
     eventually::eventually,
     http::Http,
-    load::{Load, day},
+    load::Load,
     process::Setup,
     rabbit::Rabbit,
     size::{figure, sized},
@@ -24,7 +24,7 @@ use rusqlite::Connection;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::visit;
+use crate::{day, visit};
 
 /// What the process may take, in bytes.
 const MEMORY: u64 = 200 << 20;
@@ -99,15 +99,14 @@ async fn every_one_of_thousands_of_streams_gets_its_decision() {
     // As many again are decided between them, which nobody follows: all of them in the time that it takes to book them.
     let bookings = 2 * streams;
     let driving = tokio::spawn({
-        let (http, load) = (http.clone(), Load::new("live", 64, bookings).insisting().at_most_per_second(rate));
+        let (http, load) = (http.clone(), Load::steady("live", rate, bookings).insisting());
         async move { load.run(&http).await }
     });
     let followers = Followers::of(&setup, &http, streams, 2).await;
     followers.all_open(streams).await;
     let undecided = crate::count(&setup, "booking WHERE status = 'pending'");
     let open = http.metrics().await.expect(200).body;
-    let tally = driving.await.unwrap();
-    assert_eq!((tally.accepted, tally.unclear), (bookings, 0), "{tally:?}");
+    driving.await.unwrap().expect_all(bookings);
     let mut most = 0;
     let watching = async {
         loop {
@@ -151,11 +150,11 @@ async fn streams_go_on_after_a_kill() {
     let clinic = setup.start();
     let http = clinic.http();
     let driving = tokio::spawn({
-        let (http, load) = (http.clone(), Load::new("live", 32, streams).insisting());
+        let (http, load) = (http.clone(), Load::closed("live", 32, streams).insisting());
         async move { load.run(&http).await }
     });
     let followers = Followers::of(&setup, &http, streams, 1).await;
-    assert_eq!(driving.await.unwrap().accepted, streams);
+    driving.await.unwrap().expect_all(streams);
     followers.all_open(streams).await;
     eventually("some bookings decided", Duration::from_secs(60), || async {
         (crate::count(&setup, "booking WHERE status <> 'pending'") > 0).then_some(())

@@ -32,10 +32,20 @@ mod store_trouble;
 mod telling;
 mod told;
 
-use chrono::{DateTime, Utc};
-use clinic_tests::process::Setup;
+use chrono::{DateTime, Days, NaiveTime, Utc};
+use clinic_tests::{load::draw, process::Setup};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
+
+/// Midnight (UTC) of a day to come.
+fn day(ahead: u64) -> DateTime<Utc> {
+    (Utc::now().date_naive() + Days::new(ahead)).and_time(NaiveTime::MIN).and_utc()
+}
+
+/// A request for a slot and by a patient that no other number of this name has.
+fn slot_of_its_own(name: &str, number: usize) -> Value {
+    serde_json::to_value(draw(name).arrival(number as u64).request()).unwrap()
+}
 
 /// A request of a patient for a doctor's time.
 fn visit(patient: &str, doctor: &str, start: DateTime<Utc>) -> Value {

@@ -20,9 +20,10 @@ use clinic_tests::{
     checker::{Expected, Facts},
     eventually::eventually,
     in_process::ClinicInProcess,
-    load::day,
 };
 use tokio::sync::Notify;
+
+use crate::day;
 
 fn request(number: u64) -> BookRequest {
     BookRequest {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use clinic_tests::{checker::leaks, load::day, process::Setup};
+use clinic_tests::{checker::leaks, process::Setup};
 use serde_json::json;
+
+use crate::day;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_patient_in_logs_notices_metrics_or_errors() {

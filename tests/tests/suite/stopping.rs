@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use clinic_tests::{
-    checker::Expected,
-    eventually::eventually,
-    load::{Load, day},
-    process::Setup,
-};
+use clinic_tests::{checker::Expected, eventually::eventually, load::Load, process::Setup};
 
-use crate::{count, visit};
+use crate::{count, day, visit};
 
 fn held(setup: &Setup) -> i64 {
     count(setup, "job WHERE token IS NOT NULL")
@@ -19,8 +14,7 @@ fn held(setup: &Setup) -> i64 {
 async fn attempts_in_flight_are_given_back() {
     let setup = Setup::new().set("CLINIC_SIM_DELAY", "20s..20s").set("CLINIC_ATTEMPT_TIMEOUT", "30s").set("CLINIC_LEASE", "60s");
     let mut clinic = setup.start();
-    let tally = Load::new("stop", 16, 300).run(&clinic.http()).await;
-    assert_eq!(tally.accepted, 300, "{tally:?}");
+    Load::closed("stop", 16, 300).run(&clinic.http()).await.expect_all(300);
     eventually("every booking in flight", Duration::from_secs(10), || async { (held(&setup) == 300).then_some(()) }).await;
     let status = clinic.terminate();
     assert!(status.success(), "{status}\n{}", clinic.diagnostics());
@@ -39,7 +33,7 @@ async fn a_stop_under_load_loses_nothing() {
     let setup = Setup::new().set("CLINIC_SIM_DELAY", "0ms..100ms");
     for round in 0..3 {
         let mut clinic = setup.start();
-        let (http, load) = (clinic.http(), Load::new(&format!("stop{round}"), 16, 400).insisting());
+        let (http, load) = (clinic.http(), Load::closed(&format!("stop{round}"), 16, 400).insisting());
         let before = setup.observed().accepted_so_far();
         let driving = tokio::spawn(async move { load.run(&http).await });
         eventually("some bookings", Duration::from_secs(20), || async {
@@ -50,8 +44,7 @@ async fn a_stop_under_load_loses_nothing() {
         assert!(status.success(), "{status}\n{}", clinic.diagnostics());
         setup.check(&Expected::under_way().kills_only()).assert_clean();
         let mut clinic = setup.start();
-        let tally = driving.await.unwrap();
-        assert_eq!((tally.accepted, tally.unclear), (400, 0), "{tally:?}");
+        driving.await.unwrap().expect_all(400);
         setup.at_rest(Duration::from_secs(30)).await;
         assert!(clinic.terminate().success());
     }

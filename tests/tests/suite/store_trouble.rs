@@ -7,10 +7,11 @@ use clinic_tests::{
     disk::TightPlace,
     eventually::eventually,
     http::{Answer, Http},
-    load::slot_of_its_own,
     process::{ClinicProcess, Setup},
 };
 use rusqlite::Connection;
+
+use crate::slot_of_its_own;
 
 /// Asks until the answer is no 202, and demands that it says so properly.
 async fn until_refused(http: &Http, run: &str) -> Answer {

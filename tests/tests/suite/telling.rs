@@ -5,11 +5,11 @@ use std::time::Duration;
 use clinic_tests::{
     checker::{Expected, Facts},
     eventually::eventually,
-    load::{Load, day},
+    load::Load,
     process::Setup,
 };
 
-use crate::{count, visit};
+use crate::{count, day, visit};
 
 /// More notices than a pipe holds (64 KiB on Linux).
 const BOOKINGS: usize = 1_200;
@@ -18,8 +18,7 @@ const BOOKINGS: usize = 1_200;
 async fn blocked(setup: &Setup) -> clinic_tests::process::ClinicProcess {
     let clinic = setup.start();
     setup.stop_reading();
-    let tally = Load::new("pipe", 32, BOOKINGS).run(&clinic.http()).await;
-    assert_eq!(tally.accepted, BOOKINGS, "{tally:?}");
+    Load::closed("pipe", 32, BOOKINGS).run(&clinic.http()).await.expect_all(BOOKINGS);
     eventually("every notice in the ledger", Duration::from_secs(30), || async {
         (count(setup, "notice") == BOOKINGS as i64).then_some(())
     })

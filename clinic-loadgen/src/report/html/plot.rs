@@ -37,6 +37,8 @@ pub(super) struct Plot {
     pub(super) ticks: Vec<(f64, String)>,
     pub(super) lines: Vec<Line>,
     pub(super) shades: Vec<Shade>,
+    /// What stands below: of how many samples it is.
+    pub(super) note: String,
 }
 
 impl Plot {
@@ -122,7 +124,7 @@ impl fmt::Display for Plot {
             let dashed = if line.name == "told" { " told" } else { "" };
             write!(f, "<path class=\"line c{number}{dashed}\" d=\"{path}\"/>")?;
         }
-        f.write_str("</svg></div></figure>")
+        write!(f, "</svg></div><p class=\"note\">{}</p></figure>", escaped(&self.note))
     }
 }
 

@@ -54,7 +54,7 @@ async fn calling_one(setup: &Setup, manner: Manner) -> (ClinicProcess, Receiver,
 
 /// A request of a patient of this number.
 fn visit_of(number: usize) -> serde_json::Value {
-    crate::visit(&format!("PAC{number}"), &format!("DOC{number}"), clinic_tests::load::day(30))
+    crate::visit(&format!("PAC{number}"), &format!("DOC{number}"), crate::day(30))
 }
 
 /// The state and the code of the ledger's only row on a channel, and how often it was tried.

@@ -5,9 +5,9 @@ mod journal;
 mod relay;
 
 use clinic_client::BookRequest;
-use clinic_tests::load::slot_of_its_own;
+use clinic_tests::load::draw;
 
 /// A request for a slot and by a patient that no other number has.
 fn request(number: usize) -> BookRequest {
-    serde_json::from_value(slot_of_its_own("client", number)).unwrap()
+    draw("client").arrival(number as u64).request()
 }

@@ -36,7 +36,8 @@ async fn a_thousand_calls_cut_off_at_every_point_make_a_booking_each() {
     let cutter = Cutter::to(&clinic.http().address()).await.unwrap();
     let client = client(&cutter);
     let mut booked = HashSet::new();
-    let whole = client.bookings().request(request(CALLS)).send().await.unwrap();
+    // Its number has as many digits as those to come, so that all are equally long.
+    let whole = client.bookings().request(request(2 * CALLS)).send().await.unwrap();
     booked.insert(whole.id);
     let (asked, answered) = cutter.passed();
     assert!(asked > 300 && answered > 300, "{asked} bytes asked, {answered} answered");
@@ -53,7 +54,7 @@ async fn a_thousand_calls_cut_off_at_every_point_make_a_booking_each() {
             cutter.plan(Point::ToClient(0), Cut::Reset);
         }
         let booking =
-            client.bookings().request(request(number)).send().await.unwrap_or_else(|error| panic!("{point:?} {how:?}: {error:?}"));
+            client.bookings().request(request(CALLS + number)).send().await.unwrap_or_else(|error| panic!("{point:?} {how:?}: {error:?}"));
         assert!(booked.insert(booking.id) && cutter.is_used_up(), "{point:?} {how:?}");
         setup.observed().accepted(AcceptedSeen {
             id: booking.id,

@@ -6,6 +6,7 @@ use clinic_tests::{
     checker::Expected,
     disk,
     http::Http,
+    load::Load,
     process::{Setup, clinic_binary},
 };
 use rusqlite::Connection;
@@ -57,8 +58,7 @@ async fn every_flag_does_what_it_says() {
     assert!(clinic.terminate().success());
     meddle(&setup, "UPDATE dead_letter SET at = at - 2 * 3600000");
     let mut clinic = setup.start();
-    let tally = clinic_tests::load::Load::new("new", 4, 3).run(&clinic.http()).await;
-    assert_eq!(tally.accepted, 3);
+    Load::closed("new", 4, 3).run(&clinic.http()).await.expect_all(3);
     setup.at_rest(SETTLES_WITHIN).await;
     assert!(clinic.terminate().success());
     let setup = mended(setup);

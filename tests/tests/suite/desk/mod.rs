@@ -38,9 +38,8 @@ fn mended(setup: Setup) -> Setup {
 }
 
 /// Has so many bookings fail, each with a slot of its own, and waits until all was told.
-async fn letters(setup: &Setup, http: &Http, keys: &str, count_of: usize) {
-    let tally = Load::new(keys, 16, count_of).insisting().run(http).await;
-    assert_eq!(tally.accepted, count_of, "{tally:?}");
+async fn letters(setup: &Setup, http: &Http, name: &str, count_of: usize) {
+    Load::closed(name, 16, count_of).insisting().run(http).await.expect_all(count_of);
     setup.at_rest(SETTLES_WITHIN).await;
     let open = count(setup, "dead_letter WHERE kind = 'decide' AND code = 'availability_unreachable' AND replayed_at IS NULL");
     assert_eq!(open, count_of as i64);

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use clinic_tests::{
+    answers::Answers,
     cluster::{Cluster, Part},
     eventually::eventually,
-    load::{Load, Tally},
+    load::Load,
     rabbit::Rabbit,
     size::{figure, sized},
 };
@@ -25,7 +26,7 @@ async fn a_memory_alarm_blocks_nobody() {
     let rabbit = Rabbit::own().await;
     let cluster = Cluster::over(&rabbit).workers(2).set("CLINIC_SIM_DELAY", "0ms..200ms").start().await;
     answer(&cluster, 200).await;
-    let mut tally = book(&cluster, "before", bookings() / 4).await;
+    let mut asked = book(&cluster, "before", bookings() / 4).await;
 
     rabbit.memory_alarm(true).await;
     let during = bookings() / 2;
@@ -48,7 +49,7 @@ async fn a_memory_alarm_blocks_nobody() {
         (dropped, slowest)
     };
     let (answers, (dropped, slowest)) = tokio::join!(booking, watching);
-    tally += answers;
+    asked += answers;
     // The sweep goes on without the broker.
     eventually("decisions during the alarm", Duration::from_secs(60), || async {
         (count(cluster.setup(), "booking WHERE status = 'pending'") == 0).then_some(())
@@ -62,17 +63,17 @@ async fn a_memory_alarm_blocks_nobody() {
     let ended = Instant::now();
     answer(&cluster, 200).await;
     let returned = ended.elapsed();
-    tally += book(&cluster, "after", bookings() / 4).await;
+    asked += book(&cluster, "after", bookings() / 4).await;
     cluster.at_rest(SETTLES_WITHIN).await;
     let (waited, silent) = (longest_wait(&cluster, "during"), longest_silence(&cluster, "during"));
     figure(&format!(
         "memory alarm: workers unready after {dropped:?}, ready {returned:?} after its end; slowest readiness of API, workers, notifier \
          {slowest:?}; meanwhile decided within {waited:?} and told within {silent:?}, slowest acceptance {:?}",
-        tally.slowest
+        asked.slowest
     ));
     assert!(slowest.iter().all(|slowest| *slowest <= BLOCKS_AT_MOST), "{slowest:?}");
     assert!(waited <= FOUND_WITHIN && silent <= FOUND_WITHIN, "decided within {waited:?}, told within {silent:?}");
-    settled(cluster, "memory alarm", tally, bookings()).await;
+    settled(cluster, "memory alarm", asked, bookings()).await;
 }
 
 /// Waits until every worker says so of its readiness.
@@ -86,9 +87,8 @@ async fn answer(cluster: &Cluster, status: u16) {
 }
 
 /// Asks once each and waits no longer than is allowed; every one must be accepted.
-async fn book(cluster: &Cluster, keys: &str, bookings: usize) -> Tally {
-    let load = Load::new(keys, 64, bookings).at_most_per_second(RATE).waiting_at_most(BLOCKS_AT_MOST);
-    let tally = load.run(&cluster.http()).await;
-    assert_eq!(tally.accepted, bookings, "{keys}: {tally:?}");
-    tally
+async fn book(cluster: &Cluster, name: &str, bookings: usize) -> Answers {
+    let answers = Load::steady(name, RATE, bookings).waiting_at_most(BLOCKS_AT_MOST).run(&cluster.http()).await;
+    answers.expect_all(bookings);
+    answers
 }

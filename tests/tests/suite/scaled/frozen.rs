@@ -5,13 +5,12 @@ use std::time::Duration;
 use clinic_tests::{
     cluster::{Cluster, Part, held_by},
     eventually::eventually,
-    load::day,
     rabbit::Rabbit,
     size::figure,
 };
 
 use super::{accepted, bookings, settled, steady};
-use crate::visit;
+use crate::{day, visit};
 
 const FROZEN: Part = Part::Worker(0);
 
@@ -53,6 +52,9 @@ async fn a_frozen_worker_that_wakes_up_changes_nothing() {
 /// Gives how many bookings were made to find out.
 async fn freeze_outside_of_a_commit(cluster: &Cluster) -> usize {
     for attempt in 1..=20 {
+        // While all writers stood still it has finished what it had.
+        let in_hand = || held_by(cluster.setup().store(), Some(cluster.process(FROZEN).id())).len();
+        eventually("bookings in hand", Duration::from_secs(30), || async { (in_hand() >= 10).then_some(()) }).await;
         cluster.process(FROZEN).pause();
         let body = visit(&format!("PAC-probe-{attempt}"), &format!("DOC-probe-{attempt}"), day(30));
         let answer = cluster.http().try_book(&body, Some(&format!("probe-{attempt}")), Duration::from_secs(2)).await;

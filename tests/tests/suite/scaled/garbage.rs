@@ -21,7 +21,7 @@ use super::{
     detour::{Detour, NEWS, WORK, detour},
     longest_silence, longest_wait, settled, steady,
 };
-use crate::{count, visit};
+use crate::{count, day, slot_of_its_own, visit};
 
 const RATE: f64 = 100.0;
 /// At a fixed rate without any delay of the simulation, whoever is answered, decided or told later than this was held up.
@@ -39,7 +39,7 @@ async fn garbage_is_parked_or_ignored_and_holds_up_nobody() {
     let rabbit = Rabbit::shared().await;
     let cluster = Cluster::over(&rabbit).workers(2).start().await;
     let amqp = rabbit.amqp().await;
-    let decided = cluster.http().book(&clinic_tests::load::slot_of_its_own("first", 0)).await.expect(202).id();
+    let decided = cluster.http().book(&slot_of_its_own("first", 0)).await.expect(202).id();
     cluster.at_rest(SETTLES_WITHIN).await;
     let settled_jobs = [
         ("booking_queue", message(1, "decide", settled_job(&cluster, "booking", "id", decided), decided)),
@@ -137,7 +137,7 @@ async fn a_true_message_counts_whatever_its_headers_say() {
     let rabbit = Rabbit::shared().await;
     let cluster = Cluster::over(&rabbit).start().await;
     let (work, news) = (detour(&rabbit, &cluster, &WORK).await, detour(&rabbit, &cluster, &NEWS).await);
-    let booking = cluster.http().book(&visit("PAC-spoofed", "DOC-spoofed", clinic_tests::load::day(30))).await.expect(202).id();
+    let booking = cluster.http().book(&visit("PAC-spoofed", "DOC-spoofed", day(30))).await.expect(202).id();
     spoof(&work).await;
     cluster.http().decided(booking).await;
     spoof(&news).await;

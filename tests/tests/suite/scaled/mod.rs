@@ -19,10 +19,11 @@ mod wiped;
 use std::time::Duration;
 
 use clinic_tests::{
+    answers::Answers,
     checker::Expected,
     cluster::{Cluster, Part},
     eventually::eventually,
-    load::{Load, Tally},
+    load::Load,
     size::{figure, sized},
 };
 use tokio::task::JoinHandle;
@@ -38,49 +39,47 @@ fn bookings() -> usize {
 }
 
 /// Insists on `bookings` at a steady rate; no patient may end up with two.
-fn steady(cluster: &Cluster, keys: &str, bookings: usize, rate: f64) -> JoinHandle<Tally> {
-    for number in 0..bookings {
-        cluster.observed().once(&format!("PAC-{keys}-{number}"));
-    }
-    let (http, load) = (cluster.http(), Load::new(keys, 64, bookings).insisting().at_most_per_second(rate));
+fn steady(cluster: &Cluster, name: &str, bookings: usize, rate: f64) -> JoinHandle<Answers> {
+    let (http, load) = (cluster.http(), Load::steady(name, rate, bookings).insisting());
+    load.patients().for_each(|patient| cluster.observed().once(&patient));
     tokio::spawn(async move { load.run(&http).await })
 }
 
 /// Waits for the end, and holds everything against the promises: all accepted, nothing lost, all decided, all told.
 #[track_caller]
-fn settled(cluster: Cluster, what: &str, tally: Tally, bookings: usize) -> impl Future<Output = ()> {
-    settled_as(Expected::finished().kills_only(), cluster, what, tally, bookings)
+fn settled(cluster: Cluster, what: &str, answers: Answers, bookings: usize) -> impl Future<Output = ()> {
+    settled_as(Expected::finished().kills_only(), cluster, what, answers, bookings)
 }
 
 /// The same, where something else is expected.
 #[track_caller]
-fn settled_as(expected: Expected, cluster: Cluster, what: &str, tally: Tally, bookings: usize) -> impl Future<Output = ()> {
+fn settled_as(expected: Expected, cluster: Cluster, what: &str, answers: Answers, bookings: usize) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
-        assert_eq!((tally.accepted, tally.taken, tally.unclear, tally.other), (bookings, 0, 0, 0), "{caller}: {tally:?}");
+        assert_eq!((answers.accepted, answers.taken, answers.errors.len()), (bookings, 0, 0), "{caller}: {answers:?}");
         cluster.at_rest(SETTLES_WITHIN).await;
         let report = cluster.finish(&expected);
-        figure(&format!("{what}: {report}; {tally:?}"));
+        figure(&format!("{what}: {report}; {answers:?}"));
         report.assert_clean();
         assert_eq!(report.accepted_seen, bookings, "{caller}");
     }
 }
 
-/// The longest time from acceptance to decision so far, of the bookings whose key prefix this is.
-fn longest_wait(cluster: &Cluster, keys: &str) -> Duration {
+/// The longest time from acceptance to decision so far, of the bookings of this load.
+fn longest_wait(cluster: &Cluster, load: &str) -> Duration {
     let sql = format!(
         "SELECT coalesce(max(timeline.at - booking.created_at), 0) FROM booking JOIN timeline ON timeline.booking = booking.id \
-         WHERE timeline.kind IN ('confirmed', 'rejected') AND booking.patient_id LIKE 'PAC-{keys}-%'"
+         WHERE timeline.kind IN ('confirmed', 'rejected') AND booking.patient_id LIKE '{load}-%'"
     );
     Duration::from_millis(number(cluster.setup(), &sql).try_into().unwrap())
 }
 
 /// The longest time from decision to notice so far, of the same.
-fn longest_silence(cluster: &Cluster, keys: &str) -> Duration {
+fn longest_silence(cluster: &Cluster, load: &str) -> Duration {
     let sql = format!(
         "SELECT coalesce(max(notice.settled_at - timeline.at), 0) FROM notice JOIN booking ON booking.id = notice.booking \
          JOIN timeline ON timeline.booking = notice.booking AND timeline.seq = notice.event_seq \
-         WHERE notice.state = 'sent' AND booking.patient_id LIKE 'PAC-{keys}-%'"
+         WHERE notice.state = 'sent' AND booking.patient_id LIKE '{load}-%'"
     );
     Duration::from_millis(number(cluster.setup(), &sql).try_into().unwrap())
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use clinic_tests::{checker::leaks, cluster::Cluster, load::day, rabbit::Rabbit};
+use clinic_tests::{checker::leaks, cluster::Cluster, rabbit::Rabbit};
 use lapin::options::BasicGetOptions;
 use serde_json::json;
 
 use super::detour::{Detour, NEWS, WORK, tap};
+use crate::day;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_patient_in_messages_or_in_any_log() {

@@ -51,7 +51,7 @@ async fn decided_per_second(rabbit: &Rabbit, workers: usize) -> f64 {
     let bookings = (pace * workers as f64 * (warm_up + counted).as_secs_f64() * 1.5) as usize;
     let plan = Cluster::over(rabbit).workers(workers).set("CLINIC_CONCURRENCY", &concurrency.to_string());
     let cluster = plan.set("CLINIC_SIM_DELAY", delay).set("CLINIC_GRACE", "10m").start().await;
-    let tally = Load::new("scaling", 64, bookings).insisting().run(&cluster.http()).await;
+    let answers = Load::closed("scaling", 64, bookings).insisting().run(&cluster.http()).await;
     let decided = || count(cluster.setup(), "booking WHERE status <> 'pending'");
     tokio::time::sleep(warm_up).await;
     let (before, began) = (decided(), Instant::now());
@@ -66,6 +66,6 @@ async fn decided_per_second(rabbit: &Rabbit, workers: usize) -> f64 {
         let claims = cluster.metric_of(part, "clinic_claims_total", "broker").await;
         assert!(claims >= bookings as f64 / workers as f64 / 2.0, "{part:?} claimed {claims} of {bookings}");
     }
-    settled(cluster, &format!("scaling to {workers}"), tally, bookings).await;
+    settled(cluster, &format!("scaling to {workers}"), answers, bookings).await;
     (after - before) as f64 / took.as_secs_f64()
 }

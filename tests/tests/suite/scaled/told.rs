@@ -33,7 +33,7 @@ async fn everybody_hears_of_everything_though_they_refuse_and_notifiers_are_kill
     // Mails wait for each other at the usual concurrency, and each is refused up to five times.
     let mut cluster = plan.set("CLINIC_CHANNELS", "log,email,webhook").set("CLINIC_MAIL_CONCURRENCY", "64").start().await;
     let endpoint = Endpoint::register(&cluster.http(), &receiver).await;
-    let (http, load) = (cluster.http(), Load::new("told", 16, bookings).by_mail().insisting().at_most_per_second(50.0));
+    let (http, load) = (cluster.http(), Load::steady("told", 50.0, bookings).insisting());
     let driving = tokio::spawn(async move { load.run(&http).await });
     // A signature is verified soon after it came: the specification lets none grow old.
     let mut verified = 0;
@@ -45,7 +45,7 @@ async fn everybody_hears_of_everything_though_they_refuse_and_notifiers_are_kill
         verified += receiver.verify_new(&endpoint.secret);
     }
     let cancelled = cancel_every(&cluster, 10, bookings).await;
-    let tally = driving.await.unwrap();
+    let answers = driving.await.unwrap();
     verified += receiver.verify_new(&endpoint.secret);
     cluster.at_rest(TOLD_WITHIN).await;
     verified += receiver.verify_new(&endpoint.secret);
@@ -66,5 +66,5 @@ async fn everybody_hears_of_everything_though_they_refuse_and_notifiers_are_kill
     cluster.observed().told(mailbox.told());
     cluster.observed().told(receiver.told(endpoint.id));
     let expected = Expected::finished().kills_only().watching("email").watching(&endpoint.channel());
-    settled_as(expected, cluster, "told for real", tally, bookings).await;
+    settled_as(expected, cluster, "told for real", answers, bookings).await;
 }

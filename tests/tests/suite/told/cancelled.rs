@@ -5,7 +5,7 @@ use std::time::Duration;
 use clinic_tests::{
     checker::Expected,
     eventually::eventually,
-    load::{Load, mail_of},
+    load::{Load, draw},
     mailbox::{Mailbox, Pattern},
     process::Setup,
     relay::Relay,
@@ -27,8 +27,7 @@ async fn nobody_hears_of_the_confirmation_after_the_cancellation() {
     network.cut();
     let mut clinic = setup.start();
     let http = clinic.http();
-    let tally = Load::new("overtaken", 4, BOOKINGS).by_mail().run(&http).await;
-    assert_eq!(tally.accepted, BOOKINGS, "{tally:?}");
+    Load::closed("overtaken", 4, BOOKINGS).run(&http).await.expect_all(BOOKINGS);
     let tried = "notice WHERE tries > 0 AND state = 'pending' AND channel = 'email'";
     eventually("every confirmation tried", Duration::from_secs(60), || async { (count(&setup, tried) == BOOKINGS as i64).then_some(()) })
         .await;
@@ -42,8 +41,8 @@ async fn nobody_hears_of_the_confirmation_after_the_cancellation() {
     network.restore();
     setup.at_rest(Duration::from_secs(120)).await;
     assert!(clinic.terminate().success());
-    for number in 0..BOOKINGS {
-        let mails = mailbox.mails_to(&mail_of("overtaken", number));
+    for number in 0..BOOKINGS as u64 {
+        let mails = mailbox.mails_to(&draw("overtaken").arrival(number).email());
         let methods: Vec<_> = mails.iter().map(|mail| mail.invitation.as_ref().map(|invitation| invitation.method.as_str())).collect();
         assert_eq!(methods, [Some("CANCEL")], "{mails:?}");
     }

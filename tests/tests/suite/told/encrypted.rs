@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clinic_tests::{
     authority::Authority,
-    load::{Load, mail_of},
+    load::{Load, draw},
     mailbox::{Encryption, Mailbox},
     process::Setup,
 };
@@ -15,10 +15,9 @@ use crate::count;
 const BOOKINGS: usize = 3;
 
 /// Books with a clinic of these settings, and says how many mails of it failed over TLS.
-async fn failed(setup: Setup, keys: &str) -> i64 {
+async fn failed(setup: Setup, name: &str) -> i64 {
     let mut clinic = setup.start();
-    let tally = Load::new(keys, 1, BOOKINGS).by_mail().run(&clinic.http()).await;
-    assert_eq!(tally.accepted, BOOKINGS, "{tally:?}");
+    Load::closed(name, 1, BOOKINGS).run(&clinic.http()).await.expect_all(BOOKINGS);
     setup.at_rest(Duration::from_secs(60)).await;
     assert!(clinic.terminate().success());
     count(&setup, "notice WHERE channel = 'email' AND state = 'failed' AND code = 'smtp_tls'")
@@ -36,8 +35,8 @@ async fn mail_goes_to_whom_it_trusts(encryption: Encryption) {
     assert_eq!(failed(trusting(&misnamed, &authority), "misled").await, BOOKINGS as i64);
     assert_eq!((mailbox.mails(), misnamed.mails()), (Vec::new(), Vec::new()));
     assert_eq!(failed(trusting(&mailbox, &authority), "trusting").await, 0);
-    for number in 0..BOOKINGS {
-        assert_eq!(mailbox.mails_to(&mail_of("trusting", number)).len(), 1);
+    for number in 0..BOOKINGS as u64 {
+        assert_eq!(mailbox.mails_to(&draw("trusting").arrival(number).email()).len(), 1);
     }
 }
 

@@ -28,8 +28,7 @@ pub(crate) fn bookings() -> usize {
 /// Books at a steady rate, and says how much memory that found in use.
 pub(crate) async fn book(clinic: &ClinicProcess) -> u64 {
     let before = clinic.resident();
-    let tally = Load::new("silence", 16, bookings()).by_mail().at_most_per_second(200.0).run(&clinic.http()).await;
-    assert_eq!(tally.accepted, bookings(), "{tally:?}");
+    Load::steady("silence", 200.0, bookings()).run(&clinic.http()).await.expect_all(bookings());
     before
 }
 

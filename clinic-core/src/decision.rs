@@ -38,6 +38,17 @@ pub enum Decision {
     Rejected(Reason),
 }
 
+impl Decision {
+    /// Why the visit does not take place, if it does not.
+    #[must_use]
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Confirmed => None,
+            Self::Rejected(reason) => Some(reason),
+        }
+    }
+}
+
 codes! {
     /// How one attempt to decide ended.
     pub enum AttemptOutcome {

@@ -90,10 +90,7 @@ async fn decide(tx: &Tx, job: &Job, lease: &Lease, worker: &str, decision: Decis
     let decided = Step {
         booking: job.booking,
         to: decision.into(),
-        reason: match decision {
-            Decision::Confirmed => None,
-            Decision::Rejected(reason) => Some(reason),
-        },
+        reason: decision.reason(),
         attempt: Some(Attempted { attempt: job.attempt, worker, outcome }),
         reserves: job.reserves,
         release_at: tx.now,

@@ -66,10 +66,7 @@ fn decide(tx: &Tx<'_>, job: &Job, lease: &Lease, worker: &str, decision: Decisio
     let decided = Step {
         booking: job.booking,
         to: decision.into(),
-        reason: match decision {
-            Decision::Confirmed => None,
-            Decision::Rejected(reason) => Some(reason),
-        },
+        reason: decision.reason(),
         attempt: Some(Attempted { attempt: job.attempt, worker, outcome }),
         reserves: job.reserves,
         release_at: tx.now,

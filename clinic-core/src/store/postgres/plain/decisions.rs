@@ -29,13 +29,6 @@ struct Decided<'a> {
 }
 
 impl Decided<'_> {
-    const fn reason(&self) -> Option<Reason> {
-        match self.decision {
-            Decision::Confirmed => None,
-            Decision::Rejected(reason) => Some(reason),
-        }
-    }
-
     fn event(&self) -> EventKind {
         match self.decision {
             Decision::Confirmed => EventKind::Confirmed,
@@ -54,7 +47,7 @@ pub(in super::super) async fn decisions(tx: &Tx, conclusions: &[&Conclusion]) ->
         if let (true, Ending::Decided(decision, outcome)) = (is_first, conclusion.ending) {
             let one = Decided { place, conclusion, decision, outcome, tell: JobId::generate() };
             // A failure leaves a dead letter as well.
-            if !one.reason().is_some_and(Reason::is_failure) {
+            if !decision.reason().is_some_and(Reason::is_failure) {
                 decided.push(one);
             }
         }
@@ -88,7 +81,7 @@ pub(in super::super) async fn decisions(tx: &Tx, conclusions: &[&Conclusion]) ->
     let bookings: Vec<BookingId> = decided.iter().map(|one| one.conclusion.lease.booking.id).collect();
     let tokens: Vec<Token> = decided.iter().map(|one| one.conclusion.lease.token).collect();
     let statuses: Vec<Status> = decided.iter().map(|one| one.decision.into()).collect();
-    let reasons: Vec<Option<Reason>> = decided.iter().map(Decided::reason).collect();
+    let reasons: Vec<Option<Reason>> = decided.iter().map(|one| one.decision.reason()).collect();
     let outcomes: Vec<&str> = decided.iter().map(|one| one.outcome.as_str()).collect();
     let workers: Vec<&str> = decided.iter().map(|one| one.conclusion.worker.as_str()).collect();
     let reminders: Vec<Option<Millis>> = decided.iter().map(reminder).collect();

@@ -142,10 +142,9 @@ async fn execute(server: &str, sql: &str) {
 
 /// Bookings accepted a second by so many callers.
 async fn accepts(store: Arc<dyn Store>, callers: usize, time: Duration) -> f64 {
-    let (next, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (next, done) = (Arc::new(AtomicU64::new(callers as u64)), Arc::new(AtomicU64::new(0)));
     let ward = Ward::new(store, Utc::now());
     ward.clone().accept(callers).await;
-    next.store(callers as u64, Ordering::Relaxed);
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..callers {

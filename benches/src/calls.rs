@@ -43,8 +43,7 @@ pub async fn calls(lab: &Lab, runs: usize, calls: u64) -> io::Result<Calls> {
         by_bare.push(by_reqwest(&bare, &book, calls).await?);
         by_ours.push(by_client(&client, calls).await?);
     }
-    let ratios: Vec<_> = by_ours.iter().zip(&by_bare).map(|(ours, bare)| ours / bare).collect();
-    Ok(Calls { bare: Figure::of(&by_bare), client: Figure::of(&by_ours), ratio: Figure::of(&ratios) })
+    Ok(Calls { bare: Figure::of(&by_bare), client: Figure::of(&by_ours), ratio: Figure::of_ratios(&by_ours, &by_bare) })
 }
 
 fn request() -> BookRequest {

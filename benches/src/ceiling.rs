@@ -1,6 +1,7 @@
 //! What the load tool itself can send: `loadgen` against the echo, beside the lean generator, and its memory for many bookings.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     process::Stdio,
@@ -10,7 +11,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{io::AsyncReadExt, process::Command, time::sleep};
 
-use crate::{figure::Figure, generator::Stop, lab::Lab, process::highest_resident};
+use crate::{figure::Figure, generator::Stop, lab::Lab, measure::megabytes, process::highest_resident};
+
+/// A run that is to make so many bookings is longer by this factor than its rate so far says.
+const MARGIN: f64 = 1.2;
 
 /// What `loadgen` can do on its own.
 #[derive(Clone, Debug, Serialize)]
@@ -38,28 +42,24 @@ pub async fn ceiling(lab: &Lab, runs: usize, seconds: u64, connections: usize, b
         by_lean.push(lab.echo()?.drive(connections, Stop::After(Duration::from_secs(seconds))).await?.rate());
         by_loadgen.push(run(&program, lab, seconds, connections).await?.0.accepted_per_second);
     }
-    let ratios: Vec<_> = by_loadgen.iter().zip(&by_lean).map(|(loadgen, lean)| loadgen / lean).collect();
     let loadgen = Figure::of(&by_loadgen);
     let long = (bookings as f64 / loadgen.least.max(1.0) * MARGIN).ceil() as u64;
     let (said, resident) = run(&program, lab, long, connections).await?;
     Ok(Ceiling {
         lean: Figure::of(&by_lean),
         loadgen,
-        ratio: Figure::of(&ratios),
+        ratio: Figure::of_ratios(&by_loadgen, &by_lean),
         bookings: said.accepted,
-        resident_mb: resident as f64 / 1e6,
+        resident_mb: megabytes(resident),
     })
 }
-
-/// A run that is to make so many bookings is longer by this factor than its rate so far says.
-const MARGIN: f64 = 1.2;
 
 /// What is read of the tool's report.
 #[derive(Debug, Deserialize)]
 struct Said {
     accepted: u64,
     accepted_per_second: f64,
-    errors: std::collections::BTreeMap<String, u64>,
+    errors: BTreeMap<String, u64>,
 }
 
 /// One run of the tool: what it said, and the most memory it took, in bytes.
@@ -84,7 +84,7 @@ async fn run(program: &Path, lab: &Lab, seconds: u64, connections: usize) -> io:
         let mut highest = 0;
         // It cannot be read once the process has ended.
         while let Ok(resident) = highest_resident(id) {
-            highest = resident.max(highest);
+            highest = resident;
             sleep(Duration::from_millis(50)).await;
         }
         highest

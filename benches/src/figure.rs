@@ -21,6 +21,12 @@ impl Figure {
         let most = runs.iter().copied().max_by(f64::total_cmp).unwrap_or_default();
         Self { median: median(runs.iter().copied()), least, most }
     }
+
+    /// The figure of what each run is of its pair on the other side.
+    #[must_use]
+    pub fn of_ratios(runs: &[f64], others: &[f64]) -> Self {
+        Self::of(&runs.iter().zip(others).map(|(run, other)| run / other).collect::<Vec<_>>())
+    }
 }
 
 /// The middle value, or the mean of the two in the middle; zero when there is none.
@@ -44,5 +50,6 @@ mod tests {
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
         assert_eq!(Figure::of(&[2.0, 9.0, 4.0]), Figure { median: 4.0, least: 2.0, most: 9.0 });
         assert_eq!(Figure::of(&[]).median, 0.0);
+        assert_eq!(Figure::of_ratios(&[2.0, 9.0, 4.0], &[1.0, 3.0, 1.0]), Figure { median: 3.0, least: 2.0, most: 4.0 });
     }
 }

@@ -54,8 +54,7 @@ pub async fn ratio(lab: &Lab, runs: usize, seconds: u64, connections: usize) -> 
         echo.push(rate(&lab.echo()?, seconds, connections).await?);
         clinic.push(rate(&lab.clinic(USUAL, CONCURRENCY)?, seconds, connections).await?);
     }
-    let ratios: Vec<_> = clinic.iter().zip(&echo).map(|(clinic, echo)| clinic / echo).collect();
-    Ok(Ratio { echo: Figure::of(&echo), clinic: Figure::of(&clinic), ratio: Figure::of(&ratios) })
+    Ok(Ratio { echo: Figure::of(&echo), clinic: Figure::of(&clinic), ratio: Figure::of_ratios(&clinic, &echo) })
 }
 
 async fn rate(stand: &Stand, seconds: u64, connections: usize) -> io::Result<f64> {
@@ -124,8 +123,7 @@ pub async fn scaled(lab: &Lab, broker: &str, runs: usize, bookings: u64, connect
         until_told(&stand, WARMING + bookings).await?;
         told.push(bookings as f64 / begun.elapsed().as_secs_f64());
     }
-    let ratios: Vec<_> = told.iter().zip(&limits).map(|(told, limit)| told / limit).collect();
-    Ok(Scaled { bookings, raw: Figure::of(&limits), told: Figure::of(&told), ratio: Figure::of(&ratios) })
+    Ok(Scaled { bookings, raw: Figure::of(&limits), told: Figure::of(&told), ratio: Figure::of_ratios(&told, &limits) })
 }
 
 /// A lone client, one request after the other.
@@ -256,7 +254,7 @@ fn all_accepted(outcome: &Outcome) -> io::Result<()> {
     Err(io::Error::other(format!("{} requests were accepted, others not (by status): {:?}", outcome.accepted, outcome.other)))
 }
 
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
